@@ -1,0 +1,31 @@
+"""What can go wrong outside the data: one class per party who can mend it.
+
+Bad *data* is never an exception: stages return it with a `Reason`. These are for the world (try
+again) and for the operator (change something); anything else is a bug and ends the process.
+"""
+
+from collections.abc import Sequence
+
+
+class GatewayError(Exception):
+    """Base of the errors below; never raised itself."""
+
+
+class ConfigError(GatewayError):
+    """The configuration is wrong: `problems` holds all of them, one sentence each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class TransportError(GatewayError):
+    """A port or a broker is away or refused us: try again later. The text is for the operator."""
+
+
+class StoreError(GatewayError):
+    """The disk refused: nothing of the last call is stored, and calling again may succeed."""
+
+
+class DataDirBusyError(GatewayError):
+    """Another gateway holds the data directory."""

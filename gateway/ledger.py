@@ -1,0 +1,245 @@
+"""Where every byte and every observation is: counters, their equations, and why things ended.
+
+One `Account` per source (a serial port, a broker). The flow adds to its plain integer attributes;
+whatever does not go on is entered with `lose`, which keeps the count per reason and the last
+example. `imbalances` recomputes the equations of the flow:
+
+    stream bytes = framed + noise + buffered                       serial only
+    frames       = decoded + state + malformed + ignored + repeated
+    quantities   = fields + refused
+    readings     = observations + implausible + repeated + suppressed
+    observations = uncommitted + spooled + shed
+    spooled + inherited + retried = delivered + dead + evicted + corrupt + pending      lines
+
+The last line belongs to the store, which keeps its counts in its own transactions (`Totals`);
+`inherited` is what was pending when this process opened it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from gateway.model import Reason, Totals
+
+EXAMPLE_BYTES = 200
+"""Enough of a bad line to recognize it, too little to fill a screen or memory."""
+
+
+class Stage(StrEnum):
+    """Where something ended."""
+
+    NOISE = "noise"
+    MALFORMED = "malformed"
+    MALFORMED_ELEMENT = "malformed_element"
+    IGNORED = "ignored"
+    REPEATED_FRAME = "repeated_frame"
+    REFUSED = "refused"
+    IMPLAUSIBLE = "implausible"
+    REPEATED = "repeated"
+    SHED = "shed"
+
+
+@dataclass(slots=True)
+class Loss:
+    """How often something ended at one stage for one reason, and the last time it did."""
+
+    count: int = 0
+    example: str = ""
+    at_ns: int = 0
+
+
+LATENCY_BUCKETS = 512
+_LATENCY_LINEAR_BITS = 3
+
+
+class Latency:
+    """A histogram of durations: eight buckets to the octave, so quantiles are within 12.5 %."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * LATENCY_BUCKETS
+        self.total = 0
+
+    def add(self, duration_ns: int) -> None:
+        duration_us = duration_ns // 1000 if duration_ns > 0 else 0
+        octave = max(duration_us.bit_length() - 1 - _LATENCY_LINEAR_BITS, 0)
+        bucket = (octave << _LATENCY_LINEAR_BITS) + (duration_us >> octave)
+        self.counts[min(bucket, LATENCY_BUCKETS - 1)] += 1
+        self.total += 1
+
+    def quantile_s(self, fraction: float) -> float | None:
+        """The upper edge of the bucket that holds the quantile; None without any durations."""
+        wanted = fraction * self.total
+        reached = 0
+        for bucket, count in enumerate(self.counts):
+            reached += count
+            if count and reached >= wanted:
+                return _upper_edge_us(bucket) / 1e6
+        return None
+
+
+def _upper_edge_us(bucket: int) -> int:
+    """The first microsecond after the bucket.
+
+    Buckets 0 to 15 hold one microsecond each, every later run of eight covers one octave.
+    """
+    following = bucket + 1
+    octave = max((following >> _LATENCY_LINEAR_BITS) - 1, 0)
+    return (following - (octave << _LATENCY_LINEAR_BITS)) << octave
+
+
+@dataclass(slots=True)
+class Account:
+    """The counts of one source since the process started."""
+
+    source: str
+    kind: str
+    """"serial" or "mqtt"."""
+    connected: bool = False
+    connections: int = 0
+    """How often it was opened."""
+    problem: str = ""
+    """What keeps it from being connected, in words for the operator."""
+    last_frame_ns: int = 0
+    bytes_received: int = 0
+    bytes_framed: int = 0
+    bytes_noise: int = 0
+    bytes_buffered: int = 0
+    frames: int = 0
+    decoded: int = 0
+    state: int = 0
+    malformed: int = 0
+    ignored: int = 0
+    repeated_frames: int = 0
+    malformed_elements: int = 0
+    quantities: int = 0
+    fields: int = 0
+    refused: int = 0
+    readings: int = 0
+    observations: int = 0
+    implausible: int = 0
+    repeated: int = 0
+    suppressed: int = 0
+    uncommitted: int = 0
+    spooled: int = 0
+    shed: int = 0
+    device_times: int = 0
+    """Observations that carry the device's own time; the others carry that of arrival."""
+
+    def counts(self) -> dict[str, int]:
+        """The counters by name."""
+        return {name: getattr(self, name) for name in _COUNTERS}
+
+
+_COUNTERS = tuple(f.name for f in fields(Account) if f.type is int and f.name != "last_frame_ns")
+
+
+class Ledger:
+    """All accounts, all losses, and whether they add up."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+        self.losses: dict[tuple[str, Stage, Reason], Loss] = {}
+        self.commit_latency = Latency()
+        """Arrival to commit."""
+        self._opening = Totals()
+
+    def account(self, source: str, kind: str) -> Account:
+        """The account of `source`, opened where it is new."""
+        return self.accounts.setdefault(source, Account(source, kind))
+
+    def open_store(self, totals: Totals) -> None:
+        """Remember what the store held when this process opened it."""
+        self._opening = totals
+
+    def lose(  # noqa: PLR0913 -- every one of them is a column of the entry
+        self,
+        account: Account,
+        stage: Stage,
+        reason: Reason,
+        example: bytes | str = b"",
+        *,
+        now_ns: int,
+        count: int = 1,
+    ) -> None:
+        """Enter that `count` things ended; the stage's total in the account moves with it."""
+        key = (account.source, stage, reason)
+        loss = self.losses.get(key)
+        if loss is None:
+            loss = self.losses[key] = Loss()
+        loss.count += count
+        loss.at_ns = now_ns
+        if example:
+            loss.example = _printable(example)
+        total = _TOTALS[stage]
+        setattr(account, total, getattr(account, total) + count)
+
+    def lines(self, totals: Totals) -> dict[str, int]:
+        """The store's counts since this process opened it; `inherited` was pending then."""
+        opening = self._opening
+        run = {
+            name: getattr(totals, name) - getattr(opening, name)
+            for name in ("spooled", "retried", "delivered", "dead", "evicted", "corrupt")
+        }
+        return run | {"inherited": opening.pending, "pending": totals.pending}
+
+    def imbalances(self, totals: Totals) -> list[str]:
+        """Every equation that does not hold, in words; none means that the ledger balances."""
+        return [
+            problem
+            for account in self.accounts.values()
+            for problem in _account_imbalances(account)
+        ] + list(self._line_imbalances(totals))
+
+    def balanced(self, totals: Totals) -> bool:
+        return not self.imbalances(totals)
+
+    def _line_imbalances(self, totals: Totals) -> Iterator[str]:
+        lines = self.lines(totals)
+        came = lines["spooled"] + lines["inherited"] + lines["retried"]
+        went = sum(lines[name] for name in ("delivered", "dead", "evicted", "corrupt", "pending"))
+        if came != went:
+            yield f"store: {came} lines came, {went} are accounted for"
+        entered = sum(account.spooled for account in self.accounts.values())
+        if entered != lines["spooled"]:
+            yield f"store: sources committed {entered} lines, the store counts {lines['spooled']}"
+
+
+def _account_imbalances(a: Account) -> Iterator[str]:
+    equations = (
+        ("bytes", a.bytes_received, a.bytes_framed + a.bytes_noise + a.bytes_buffered),
+        (
+            "frames",
+            a.frames,
+            a.decoded + a.state + a.malformed + a.ignored + a.repeated_frames,
+        ),
+        ("quantities", a.quantities, a.fields + a.refused),
+        ("readings", a.readings, a.observations + a.implausible + a.repeated + a.suppressed),
+        ("observations", a.observations, a.uncommitted + a.spooled + a.shed),
+    )
+    for name, came, went in equations:
+        if came != went:
+            yield f"{a.source}: {came} {name} came, {went} are accounted for"
+
+
+_TOTALS = {
+    Stage.NOISE: "bytes_noise",
+    Stage.MALFORMED: "malformed",
+    Stage.MALFORMED_ELEMENT: "malformed_elements",
+    Stage.IGNORED: "ignored",
+    Stage.REPEATED_FRAME: "repeated_frames",
+    Stage.REFUSED: "refused",
+    Stage.IMPLAUSIBLE: "implausible",
+    Stage.REPEATED: "repeated",
+    Stage.SHED: "shed",
+}
+
+
+def _printable(example: bytes | str) -> str:
+    text = (
+        example[:EXAMPLE_BYTES].decode("utf-8", "backslashreplace")
+        if isinstance(example, bytes)
+        else example[:EXAMPLE_BYTES]
+    )
+    return text.encode("unicode_escape").decode("ascii")[: 2 * EXAMPLE_BYTES]
