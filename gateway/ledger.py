@@ -153,7 +153,7 @@ class Ledger:
         """Remember what the store held when this process opened it."""
         self._opening = totals
 
-    def lose(  # noqa: PLR0913 -- every one of them is a column of the entry
+    def lose(
         self,
         account: Account,
         stage: Stage,

@@ -317,5 +317,8 @@ class Store(Protocol[Row]):
     def commit(self, group: Group[Row]) -> None:
         """Blocking: on return the group is on disk. Raises StoreError: nothing of it is."""
 
+    def has_room(self) -> bool:
+        """Blocking: whether the next group fits within the limits and the disk."""
+
     def totals(self) -> Totals:
         """The counts as of the last transaction; cheap, any thread."""

@@ -1,0 +1,318 @@
+"""Everything left of the store: sources, each with its decoders, kept alive and kept apart.
+
+    serial port --bytes--> Framer --.
+                                     >-- Pipeline (decode, normalize) --> Committer
+    MQTT broker --messages--> Router'
+
+`supervise` keeps one source connected. It and `Pipeline` are the place that isolates a device: a
+failure of whatever kind is counted, logged with its traceback and backed off, and touches no other
+source.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from gateway.backoff import Backoff
+from gateway.clock import Clock
+from gateway.committer import Acknowledger, Committer
+from gateway.errors import TransportError
+from gateway.ledger import Account, Ledger, Stage
+from gateway.model import (
+    Decoded,
+    Decoder,
+    Frame,
+    Framed,
+    Framer,
+    Ignored,
+    Learned,
+    Malformed,
+    Noise,
+    Observation,
+    Reading,
+    Reason,
+    Repeated,
+    Row,
+)
+from gateway.normalize import Normalizer
+from gateway.topics import Router
+
+log = logging.getLogger(__name__)
+
+MESSAGES_REMEMBERED = 10_000
+"""QoS 1 messages per session that a redelivery is compared with (decision 4)."""
+
+STEADY_S = 30.0
+"""A connection that lasted this long starts the back-off anew."""
+
+
+class Pipeline:
+    """Decoder and normalizer of one source or subscription, with the counts between them."""
+
+    def __init__(
+        self, account: Account, ledger: Ledger, decoder: Decoder, normalizer: Normalizer
+    ) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._decoder = decoder
+        self._normalizer = normalizer
+
+    def process(self, frame: Frame) -> list[Observation]:
+        """The frame's observations; whatever else becomes of it stands in the ledger."""
+        try:
+            verdict = self._decoder.decode(frame)
+        except Exception:
+            # A decoder must not raise. Where one does its device alone pays, frame by frame; to
+            # drop the connection instead would bring the same message back for ever.
+            log.exception("%s: the decoder failed on a frame", self._account.source)
+            verdict = Malformed(Reason.DECODER_FAILED, frame.data)
+        match verdict:
+            case Decoded(readings, malformed):
+                self._account.decoded += 1
+                for element in malformed:
+                    self._lose(Stage.MALFORMED_ELEMENT, element.reason, element.example, frame)
+                return [o for r in readings if (o := self._normalize(r, frame)) is not None]
+            case Malformed(reason, example):
+                self._lose(Stage.MALFORMED, reason, example or frame.data, frame)
+            case Ignored(reason):
+                self._lose(Stage.IGNORED, reason, frame.data, frame)
+            case Learned():
+                self._account.state += 1
+        return []
+
+    def _normalize(self, reading: Reading, frame: Frame) -> Observation | None:
+        self._account.readings += 1
+        result = self._normalizer.normalize(reading, frame)
+        if isinstance(result, Observation):
+            return result
+        stage = Stage.REPEATED if isinstance(result, Repeated) else Stage.IMPLAUSIBLE
+        self._lose(stage, result.reason, frame.data, frame)
+        return None
+
+    def _lose(self, stage: Stage, reason: Reason, example: bytes, frame: Frame) -> None:
+        self._ledger.lose(self._account, stage, reason, example, now_ns=frame.received_at_ns)
+
+
+class SerialIntake:
+    """A byte stream's way into the committer: `opened` and `receive` are the transport's calls."""
+
+    def __init__(
+        self,
+        account: Account,
+        ledger: Ledger,
+        framer: Framer,
+        pipeline: Pipeline,
+        committer: Committer[Row],
+        clock: Clock,
+    ) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._framer = framer
+        self._pipeline = pipeline
+        self._committer = committer
+        self._clock = clock
+
+    def opened(self) -> None:
+        """Start a new stream: what the last one left unfinished will never be finished."""
+        self._count(self._framer.close(), self._clock())
+        note_connected(self._account)
+
+    def receive(self, data: bytes) -> None:
+        """Take a chunk of any size."""
+        now_ns = self._clock()
+        self._account.bytes_received += len(data)
+        self._count(self._framer.feed(data), now_ns)
+
+    def _count(self, items: Iterable[Framed | Noise], now_ns: int) -> None:
+        account = self._account
+        for item in items:
+            if isinstance(item, Noise):
+                self._ledger.lose(
+                    account, Stage.NOISE, item.reason, item.data, now_ns=now_ns, count=item.size
+                )
+                continue
+            account.bytes_framed += item.size
+            account.frames += 1
+            account.last_frame_ns = now_ns
+            observations = self._pipeline.process(Frame(item.data, now_ns, first=item.first))
+            if observations:
+                self._committer.add(account, observations)
+        account.bytes_buffered = self._framer.buffered
+
+
+class Connection(Acknowledger, Protocol):
+    """What the MQTT intake needs of a connection."""
+
+    @property
+    def session_present(self) -> bool: ...
+
+    @property
+    def unacknowledged_messages(self) -> int: ...
+
+    def leave(self, why: str) -> None: ...
+
+
+class Message(Protocol):
+    """What the MQTT intake needs of a message."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def qos(self) -> int: ...
+    @property
+    def retain(self) -> bool: ...
+    @property
+    def duplicate(self) -> bool: ...
+    @property
+    def identifier(self) -> int: ...
+
+
+class Subscription:
+    """What becomes of the messages of one topic pattern."""
+
+    def __init__(self, pipeline: Pipeline, *, retained: bool) -> None:
+        self.pipeline = pipeline
+        self.retained = retained
+        """Take retained messages too: they are history, and dropped by default."""
+
+
+class MqttIntake:
+    """A broker's messages and their way into the committer, each acknowledged after its commit.
+
+    Ignored, malformed and unroutable messages are acknowledged likewise: nothing comes back but
+    what was not committed.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        ledger: Ledger,
+        router: Router[Subscription],
+        committer: Committer[Row],
+        clock: Clock,
+        *,
+        session: str,
+        seen: Iterable[tuple[int, bytes]],
+        window: int,
+    ) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._router = router
+        self._committer = committer
+        self._clock = clock
+        self._session = session
+        self._seen = dict(seen)
+        self._hurry_at = max(window // 2, 1)
+        self._connection: Connection | None = None
+
+    def opened(self, connection: Connection) -> None:
+        """A connection is there; without the broker's session its identifiers mean nothing."""
+        if not connection.session_present:
+            self._seen.clear()
+            self._committer.forget(self._session)
+        self._connection = connection
+        note_connected(self._account)
+
+    def receive(self, connection: Connection, message: Message) -> None:
+        """Take one message; it is acknowledged when its group is on disk."""
+        if message.qos and not self._committer.accepting.is_set():
+            return  # not taken: the broker keeps it and brings it back
+        account = self._account
+        now_ns = self._clock()
+        account.frames += 1
+        account.last_frame_ns = now_ns
+        if message.qos and self._is_redelivery(message):
+            self._lose(Stage.REPEATED_FRAME, Reason.REDELIVERED, message, now_ns)
+        else:
+            observations = self._process(message, now_ns)
+            if observations:
+                self._committer.add(account, observations)
+        if message.qos:
+            self._committer.acknowledge_later(connection, message.identifier)
+            if connection.unacknowledged_messages >= self._hurry_at:
+                self._committer.hurry()
+
+    def leave(self, why: str) -> None:
+        """Disconnect: the broker keeps what is not acknowledged."""
+        if self._connection is not None:
+            self._connection.leave(why)
+
+    def _process(self, message: Message, now_ns: int) -> list[Observation]:
+        routed = self._router.route(message.topic)
+        if routed is None:
+            self._lose(Stage.IGNORED, Reason.UNROUTED, message, now_ns)
+            return []
+        subscription, captures = routed
+        if message.retain and not subscription.retained:
+            self._lose(Stage.IGNORED, Reason.RETAINED, message, now_ns)
+            return []
+        return subscription.pipeline.process(
+            Frame(message.payload, now_ns, message.topic, captures)
+        )
+
+    def _is_redelivery(self, message: Message) -> bool:
+        """Compare with what was taken before, and remember the message if it is new."""
+        digest = hashlib.blake2b(
+            message.topic.encode() + b"\0" + message.payload, digest_size=8
+        ).digest()
+        seen = self._seen
+        if message.duplicate and seen.get(message.identifier) == digest:
+            return True
+        seen.pop(message.identifier, None)
+        seen[message.identifier] = digest
+        if len(seen) > MESSAGES_REMEMBERED:
+            del seen[next(iter(seen))]
+        self._committer.remember(self._session, message.identifier, digest)
+        return False
+
+    def _lose(self, stage: Stage, reason: Reason, message: Message, now_ns: int) -> None:
+        example = f"{message.topic} ".encode() + message.payload[:100]
+        self._ledger.lose(self._account, stage, reason, example, now_ns=now_ns)
+
+
+def note_connected(account: Account) -> None:
+    """The source is there: the operator sees no problem any more."""
+    account.connected = True
+    account.connections += 1
+    account.problem = ""
+    log.info("%s: connected", account.source)
+
+
+async def supervise(
+    account: Account,
+    run: Callable[[], Awaitable[None]],
+    *,
+    backoff: Backoff,
+    allowed: asyncio.Event,
+) -> None:
+    """Keep one source connected for ever; `run` returns or raises when its connection ended.
+
+    Args:
+        account: the source's, for its state and problem.
+        run: one connection's life, from opening to the end.
+        backoff: the delays between attempts.
+        allowed: while it is not set no connection is attempted.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        await allowed.wait()
+        started = loop.time()
+        try:
+            await run()
+            problem = "the connection ended"
+        except TransportError as error:
+            problem = str(error)
+            if problem != account.problem:
+                log.warning("%s: %s", account.source, problem)
+        except Exception as error:
+            problem = f"failed: {error!r}"
+            log.exception("%s: failed and is started again", account.source)
+        account.connected = False
+        account.problem = problem
+        if loop.time() - started > STEADY_S:
+            backoff.reset()
+        await asyncio.sleep(backoff.next_s())

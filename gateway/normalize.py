@@ -1,0 +1,386 @@
+"""Reading -> Observation: one name, one unit, one type and one time, whatever the vendor.
+
+Per (measurement, raw name, unit) the dictionary look-up, unit conversion, calibration, range and
+type are resolved once into a `_Plan`; per value only the plan runs. A value that is none (NaN, out
+of range, `unavailable`, a number on a text field) is refused with its reason and costs only
+itself.
+
+Calibration (`FieldRule`): `scale` and `offset` apply to the device's own number in its own unit,
+then the unit is converted, then `low` and `high` are checked in the canonical unit.
+
+Types never conflict (decision 5): numbers and booleans are floats; a field keeps the type it had
+first (`Catalogue`); text on a number goes to `<field>_text`; a number on text is refused.
+
+Limits: PLANS_KEPT plans and series per source, FIELDS_MAX fields per measurement, TEXT_MAX
+characters of text.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.ledger import Account, Ledger, Stage
+from gateway.model import (
+    FieldValue,
+    Frame,
+    Implausible,
+    Observation,
+    Pin,
+    Reading,
+    Reason,
+    Repeated,
+    Value,
+)
+from gateway.quantities import (
+    QUANTITIES,
+    Quantity,
+    Unit,
+    conversion_for,
+    find_quantity,
+    find_unit,
+    snake_case,
+    unknown_field,
+)
+from gateway.series import SeriesHistory, SeriesRegistry
+from gateway.sinks.line_protocol import make_series
+
+DEFAULT_MEASUREMENT = "sensor"
+PLANS_KEPT = 10_000
+FIELDS_MAX = 1_000
+TEXT_MAX = 1_024
+
+PAST_MAX_NS = 7 * 24 * 3600 * 1_000_000_000
+FUTURE_MAX_NS = 60 * 1_000_000_000
+"""A device time outside of these around the arrival is not believed (decision 10)."""
+
+NO_VALUE = frozenset(
+    {"", "-", "--", "---", "n/a", "na", "nan", "none", "null", "unavailable", "unknown"}
+)
+WORDS = {"on": 1.0, "true": 1.0, "off": 0.0, "false": 0.0}
+
+_NUMBER = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?)\s*(.{0,24})")
+_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d{1,2}|\d{4,})(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """What the user says of one raw name."""
+
+    quantity: str | None = None
+    unit: str | None = None
+    scale: float = 1.0
+    offset: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    rename: str | None = None
+    drop: bool = False
+
+
+_NO_RULE = FieldRule()
+
+
+class Catalogue:
+    """The type and unit of every field, for the whole gateway; what is new waits to be stored."""
+
+    def __init__(self, pins: list[Pin]) -> None:
+        self._types = {(pin.measurement, pin.field): pin.is_text for pin in pins}
+        self._fields: dict[str, int] = {}
+        for pin in pins:
+            self._fields[pin.measurement] = self._fields.get(pin.measurement, 0) + 1
+        self._published: set[tuple[str, str]] = set()
+        self.generation = 0
+        """Moves when a pin is taken away: plans made before are void."""
+        self.fresh_pins: list[Pin] = []
+        self.fresh_units: list[tuple[str, str, str]] = []
+        """(measurement, field, UCUM code) seen for the first time in this process."""
+
+    def is_text(self, measurement: str, field: str) -> bool | None:
+        """The field's type; None where it has none yet."""
+        return self._types.get((measurement, field))
+
+    def pin(self, measurement: str, field: str, *, is_text: bool) -> bool:
+        """Fix the field's type; False when the measurement has too many fields already."""
+        count = self._fields.get(measurement, 0)
+        if count >= FIELDS_MAX:
+            return False
+        self._fields[measurement] = count + 1
+        self._types[measurement, field] = is_text
+        self.fresh_pins.append(Pin(measurement, field, is_text))
+        return True
+
+    def unpin(self, measurement: str, field: str) -> bool:
+        """Let the field take a new type; False when it has none."""
+        if self._types.pop((measurement, field), None) is None:
+            return False
+        self._fields[measurement] -= 1
+        self.generation += 1
+        return True
+
+    def publish_unit(self, measurement: str, field: str, code: str) -> None:
+        """Have the unit of a field written to the measurement `units`, once per process."""
+        if (measurement, field) not in self._published:
+            self._published.add((measurement, field))
+            self.fresh_units.append((measurement, field, code))
+
+    def pins(self) -> list[Pin]:
+        return [Pin(measurement, field, t) for (measurement, field), t in self._types.items()]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What to do with one raw name in one unit."""
+
+    name: str
+    factor: float = 1.0
+    offset: float = 0.0
+    low: float = -math.inf
+    high: float = math.inf
+    sentinels: tuple[float, ...] = ()
+    unit: str = ""
+    is_number: bool = False
+    """The dictionary says so."""
+    is_text: bool | None = None
+    """None until the first value shows it."""
+    refusal: Reason | None = None
+    """Every value is refused."""
+
+
+class Normalizer:
+    """One source's (or subscription's) readings in, observations out."""
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        registry: SeriesRegistry,
+        device: str = "",
+        measurement: str = "",
+        tags: Mapping[str, str],
+        rules: Mapping[str, FieldRule],
+    ) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._registry = registry
+        self._device = device
+        self._measurement = measurement
+        self._tags = dict(tags)
+        self._rules = dict(rules)
+        self._plans: dict[tuple[str, str, str], _Plan] = {}
+        self._generation = catalogue.generation
+        self._series: dict[object, SeriesHistory] = {}
+
+    def normalize(self, reading: Reading, frame: Frame) -> Observation | Implausible | Repeated:
+        """Count and keep what is plausible; the reading's own counts are the caller's."""
+        measurement = self._measurement or reading.measurement or DEFAULT_MEASUREMENT
+        fields = self._fields(measurement, reading, frame)
+        if not fields:
+            return Implausible(Reason.NO_FIELDS)
+        history = self._history(measurement, reading, frame)
+        observed_at_ns = reading.observed_at_ns
+        if observed_at_ns is not None:
+            age_ns = frame.received_at_ns - observed_at_ns
+            if not -FUTURE_MAX_NS <= age_ns <= PAST_MAX_NS:
+                observed_at_ns = None
+        return history.place(fields, frame.received_at_ns, observed_at_ns)
+
+    def _fields(self, measurement: str, reading: Reading, frame: Frame) -> dict[str, FieldValue]:
+        if self._generation != self._catalogue.generation:
+            self._generation = self._catalogue.generation
+            self._plans.clear()
+        units = reading.units
+        plans = self._plans
+        fields: dict[str, FieldValue] = {}
+        for raw, value in reading.values.items():
+            unit = units.get(raw, "") if units else ""
+            plan = plans.get((measurement, raw, unit)) or self._plan(measurement, raw, unit, frame)
+            outcome = self._apply(plan, measurement, raw, value, frame)
+            if isinstance(outcome, Reason):
+                self._refuse(outcome, raw, value, frame)
+            elif outcome[0] in fields:
+                self._refuse(Reason.COLLISION, raw, value, frame)
+            else:
+                fields[outcome[0]] = outcome[1]
+        self._account.quantities += len(reading.values)
+        self._account.fields += len(fields)
+        return fields
+
+    def _apply(
+        self, plan: _Plan, measurement: str, raw: str, value: Value, frame: Frame
+    ) -> tuple[str, FieldValue] | Reason:
+        """The value's field and canonical value, or why it has none."""
+        if plan.refusal is not None:
+            return plan.refusal
+        if isinstance(value, str):
+            return self._apply_text(plan, measurement, raw, value, frame)
+        if plan.is_text is not False and (refusal := self._settle(plan, measurement)):
+            return refusal
+        return _number(plan, value)
+
+    def _settle(self, plan: _Plan, measurement: str) -> Reason | None:
+        """A number arrives where the type is not known to be one: make it so, or say why not."""
+        if plan.is_text:
+            return Reason.TYPE_CONFLICT
+        if not self._catalogue.pin(measurement, plan.name, is_text=False):
+            return Reason.TOO_MANY_FIELDS
+        plan.is_text = False
+        if plan.unit:
+            self._catalogue.publish_unit(measurement, plan.name, plan.unit)
+        return None
+
+    def _apply_text(
+        self, plan: _Plan, measurement: str, raw: str, value: str, frame: Frame
+    ) -> tuple[str, FieldValue] | Reason:
+        """A string may be a word for nothing, a number, a number with a unit, or text."""
+        text = value.strip() if len(value) <= TEXT_MAX else value
+        lowered = text.lower() if len(text) <= TEXT_MAX else text
+        if lowered in NO_VALUE:
+            return Reason.UNAVAILABLE
+        parsed = WORDS.get(lowered)
+        unit = ""
+        if parsed is None and len(text) <= TEXT_MAX:
+            parsed, unit = _number_with_unit(text)
+        if parsed is not None:
+            if unit:
+                key = (measurement, raw, unit)
+                plan = self._plans.get(key) or self._plan(measurement, raw, unit, frame)
+            return self._apply(plan, measurement, raw, parsed, frame)
+        if len(text) > TEXT_MAX:
+            return Reason.TOO_LONG
+        name = plan.name if plan.is_text is not False else f"{plan.name}_text"
+        known = self._catalogue.is_text(measurement, name)
+        if known is False:
+            return Reason.TYPE_CONFLICT
+        if known is None and not self._catalogue.pin(measurement, name, is_text=True):
+            return Reason.TOO_MANY_FIELDS
+        if name == plan.name:
+            plan.is_text = True
+        return name, text
+
+    def _refuse(self, reason: Reason, raw: str, value: Value, frame: Frame) -> None:
+        shown = value[:TEXT_MAX] if isinstance(value, str) else value
+        self._ledger.lose(
+            self._account,
+            Stage.REFUSED,
+            reason,
+            f"{raw[:TEXT_MAX]} = {shown}",
+            now_ns=frame.received_at_ns,
+        )
+
+    def _plan(self, measurement: str, raw: str, unit: str, frame: Frame) -> _Plan:
+        if len(self._plans) >= PLANS_KEPT:
+            self._plans.clear()
+        plan = _make_plan(raw, unit, self._rules.get(raw, _NO_RULE))
+        if plan.name in self._tags or plan.name in frame.captures or plan.name == "device":
+            plan.name = f"{plan.name}_field"
+        plan.is_text = self._catalogue.is_text(measurement, plan.name)
+        if plan.is_text is None and plan.is_number:
+            plan.refusal = self._settle(plan, measurement)
+        elif plan.is_text is False and plan.unit:
+            self._catalogue.publish_unit(measurement, plan.name, plan.unit)
+        self._plans[measurement, raw, unit] = plan
+        return plan
+
+    def _history(self, measurement: str, reading: Reading, frame: Frame) -> SeriesHistory:
+        key = (
+            frame.topic,
+            measurement,
+            reading.device,
+            tuple(reading.tags.items()) if reading.tags else None,
+        )
+        history = self._series.get(key)
+        if history is None:
+            if len(self._series) >= PLANS_KEPT:
+                self._series.clear()
+            history = self._registry.history(
+                make_series(measurement, self._all_tags(reading, frame))
+            )
+            self._series[key] = history
+        return history
+
+    def _all_tags(self, reading: Reading, frame: Frame) -> dict[str, str]:
+        """The user's word counts more than the topic's, the topic's more than the decoder's."""
+        captures = {k: v for k, v in frame.captures.items() if k != "field"}
+        tags = {**reading.tags, **captures, **self._tags}
+        tags.setdefault("device", reading.device or self._device or frame.topic)
+        return tags
+
+
+def _number(plan: _Plan, value: float) -> tuple[str, FieldValue] | Reason:
+    """Calibrate, convert and check one number; booleans are numbers."""
+    try:
+        number = float(value) * plan.factor + plan.offset
+    except OverflowError:
+        return Reason.INFINITE
+    if plan.low <= number <= plan.high and number not in plan.sentinels and abs(number) != math.inf:
+        return plan.name, number
+    if math.isnan(number):
+        return Reason.NAN
+    if math.isinf(number):
+        return Reason.INFINITE
+    return Reason.SENTINEL if number in plan.sentinels else Reason.OUT_OF_RANGE
+
+
+def _number_with_unit(text: str) -> tuple[float | None, str]:
+    """Read "21.5", "21,5" and "30.11 degC"; (None, "") where it is no number in a known unit."""
+    match = _NUMBER.fullmatch(_DECIMAL_COMMA.sub(r"\1.\2", text, count=1))
+    if match is None:
+        return None, ""
+    unit = match[2].strip()
+    if unit and find_unit(unit) is None:
+        return None, ""
+    return float(match[1]), unit
+
+
+def _make_plan(raw: str, unit_spelling: str, rule: FieldRule) -> _Plan:
+    """Resolve names, units and calibration of one raw name; types are the catalogue's."""
+    if rule.drop:
+        return _Plan(raw, refusal=Reason.DROPPED)
+    spelling = rule.unit or unit_spelling
+    unit = find_unit(spelling) if spelling else None
+    if spelling and unit is None:  # in a unit nobody knows, the unit becomes part of the name
+        return _calibrated(_Plan(snake_case(f"{raw} {spelling}")), rule)
+    match = find_quantity(raw, unit)
+    if rule.quantity:
+        name, quantity = rule.quantity, QUANTITIES[rule.quantity]
+    elif match is not None:
+        name, quantity = match.field, match.quantity
+    else:
+        plan = _Plan(unknown_field(raw, unit), unit=unit.code if unit else "")
+        return _calibrated(plan, rule)
+    if unit is None and match is not None:
+        unit = match.unit
+    return _calibrated(_known_plan(raw, name, quantity, unit), rule)
+
+
+def _known_plan(raw: str, name: str, quantity: Quantity, unit: Unit | None) -> _Plan:
+    """A quantity of the dictionary; in a unit that it cannot have, it is not that quantity."""
+    steps = conversion_for(quantity, unit)
+    if steps is None:
+        return _Plan(unknown_field(raw, unit), unit=unit.code if unit else "")
+    return _Plan(
+        name,
+        factor=steps[0],
+        offset=steps[1],
+        low=quantity.low,
+        high=quantity.high,
+        sentinels=quantity.sentinels,
+        unit=quantity.unit,
+        is_number=not quantity.text,
+    )
+
+
+def _calibrated(plan: _Plan, rule: FieldRule) -> _Plan:
+    """The user's calibration before the conversion, the user's range after it."""
+    plan.offset += rule.offset * plan.factor
+    plan.factor *= rule.scale
+    if rule.low is not None:
+        plan.low = max(plan.low, rule.low)
+    if rule.high is not None:
+        plan.high = min(plan.high, rule.high)
+    if rule.rename:
+        plan.name = rule.rename
+    return plan

@@ -1,0 +1,125 @@
+"""Topic patterns follow MQTT's rules (MQTT 5, section 4.7), and placeholders stay whole levels."""
+
+import pytest
+
+from gateway.topics import (
+    REMEMBERED_LENGTH_MAX,
+    TOPICS_REMEMBERED,
+    Router,
+    TopicPattern,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "topic_filter"),
+    [
+        ("sensors/{location}/{device}/state", "sensors/+/+/state"),
+        ("zigbee2mqtt/#", "zigbee2mqtt/#"),
+        ("{device}", "+"),
+        ("#", "#"),
+        ("+/+/{x_1}", "+/+/+"),
+        ("/leading/{a}", "/leading/+"),
+        ("a//{b}/", "a//+/"),
+        ("$SYS/broker/{what}", "$SYS/broker/+"),
+        ("$share/plant/line/{device}/#", "$share/plant/line/+/#"),
+    ],
+)
+def test_a_placeholder_is_subscribed_as_one_level(text: str, topic_filter: str) -> None:
+    assert TopicPattern.parse(text).filter == topic_filter
+
+
+@pytest.mark.parametrize(
+    ("text", "topic", "captures"),
+    [
+        ("at/{location}/{device}/state", "at/hall/s1/state", {"location": "hall", "device": "s1"}),
+        ("sensors/{location}/{device}/state", "sensors/hall/state", None),
+        ("sensors/{location}/{device}/state", "sensors/hall/s1/state/more", None),
+        ("sensors/{location}/{device}/state", "sensors/hall/s1/set", None),
+        ("a/{empty}/b", "a//b", {"empty": ""}),
+        ("a/+", "a/b", {}),
+        ("a/+", "a", None),
+        ("+", "/finance", None),
+        ("+/+", "/finance", {}),
+        ("sport/tennis/#", "sport/tennis", {}),
+        ("sport/tennis/#", "sport/tennis/", {}),
+        ("sport/tennis/#", "sport/tennis/a/b/c", {}),
+        ("sport/tennis/#", "sport/tennistic", None),
+        ("{who}/#", "a/b/c", {"who": "a"}),
+        ("#", "any/thing", {}),
+        ("#", "$SYS/uptime", None),
+        ("+/uptime", "$SYS/uptime", None),
+        ("{root}/uptime", "$SYS/uptime", None),
+        ("$SYS/#", "$SYS/uptime", {}),
+        ("$SYS/{what}", "$SYS/uptime", {"what": "uptime"}),
+        ("Case/+", "case/x", None),
+        ("a/b", "a/b", {}),
+        ("$share/plant/line/{device}", "line/7", {"device": "7"}),
+        ("$share/plant/#", "$SYS/uptime", None),
+        ("grüße/{ort}", "grüße/Köln", {"ort": "Köln"}),
+    ],
+)  # fmt: skip
+def test_matching(text: str, topic: str, captures: dict[str, str] | None) -> None:
+    assert TopicPattern.parse(text).match(topic) == captures
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "a topic such as"),
+        ("$share/plant/", "a topic such as"),
+        ("a/#/b", "last level"),
+        ("a/b#", "whole levels"),
+        ("a/+b", "whole levels"),
+        ("a/sensor-{id}", "whole level"),
+        ("a/{}", "whole level"),
+        ("a/{1st}", "whole level"),
+        ("a/{b", "whole level"),
+        ("a/b}", "whole level"),
+        ("{a}/{a}", "twice"),
+        ("$share/plant", "GROUP"),
+        ("$share//x", "GROUP"),
+        ("$share/+/x", "GROUP"),
+        ("$share/{g}/x", "GROUP"),
+        ("a\0b", "bytes"),
+        ("a" * 65_536, "bytes"),
+        ("ö" * 32_768, "bytes"),
+    ],
+)
+def test_a_wrong_pattern_is_explained(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        TopicPattern.parse(text)
+
+
+def test_the_first_matching_pattern_takes_the_topic() -> None:
+    router = Router(
+        [
+            (TopicPattern.parse("home/bridge/#"), "bridge"),
+            (TopicPattern.parse("home/{device}"), "device"),
+            (TopicPattern.parse("home/#"), "rest"),
+        ]
+    )
+    for _ in range(2):  # the second time from memory
+        assert router.route("home/bridge/state") == ("bridge", {})
+        assert router.route("home/lamp") == ("device", {"device": "lamp"})
+        assert router.route("home/lamp/set") == ("rest", {})
+        assert router.route("garden/lamp") is None
+
+
+def test_what_was_captured_cannot_be_changed() -> None:
+    router = Router([(TopicPattern.parse("home/{device}"), None)])
+    found = router.route("home/lamp")
+    assert found is not None
+    with pytest.raises(TypeError):
+        found[1]["device"] = "other"  # type: ignore[index]
+
+
+def test_memory_is_bounded_whatever_the_topics() -> None:
+    router = Router([(TopicPattern.parse("{device}"), None)])
+    for number in range(TOPICS_REMEMBERED + 500):
+        router.route(str(number))
+        router.route(f"{number:0{REMEMBERED_LENGTH_MAX + 1}}")
+    remembered = router._remembered.cache_info()
+    assert remembered.currsize == TOPICS_REMEMBERED
+    assert remembered.misses == TOPICS_REMEMBERED + 500  # the long ones were never stored
+    long_topic = "x" * (REMEMBERED_LENGTH_MAX + 1)
+    assert router.route(long_topic) == (None, {"device": long_topic})
