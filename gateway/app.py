@@ -11,29 +11,30 @@ open ports are left behind (`cli` leaves the process without joining them).
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gateway.backoff import Backoff
 from gateway.clock import now_ns
 from gateway.committer import Committer
-from gateway.config.models import Config
+from gateway.config.models import Config, InfluxDB
 from gateway.delivery import Delivery
 from gateway.intake import supervise
-from gateway.ledger import Account, Ledger
+from gateway.ledger import Ledger
 from gateway.model import Batch, DeadLetter
 from gateway.normalize import Catalogue
 from gateway.series import SeriesRegistry
 from gateway.sinks.influxdb import InfluxSink, InfluxTarget
-from gateway.sources import Source, mqtt_source, serial_source
+from gateway.sources import Parts, Source, mqtt_source, serial_source
 from gateway.spool.archive import Archive
 from gateway.spool.lock import DataDir
 from gateway.spool.store import Spool
 from gateway.spool.worker import Worker
+from gateway.transports.mqtt_state import MqttState
 
 log = logging.getLogger(__name__)
 
@@ -42,27 +43,47 @@ COMMIT_S = 3.0
 
 STORE_CLOSE_S = 1.0
 HALT_PAUSE_S = 30.0
-THREADS_SPARE = 8
+THREADS = 32
+"""For looking up InfluxDB's name and compressing: more than can hang at a time."""
+
+SPOOL_FILE = "spool.db"
+ARCHIVE_FILE = "archive.db"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """The running parts, as the console and the commands see them."""
 
-    config: Config
-    ledger: Ledger
+    parts: Parts
     worker: Worker
     store: Spool | Archive
-    committer: Committer[Any]
-    catalogue: Catalogue
-    registry: SeriesRegistry
     delivery: Delivery | None
     """None: the archive is the store itself."""
+    sources: list[Source]
     started_ns: int
-    sources: list[Source] = field(default_factory=list)
+
+    @property
+    def config(self) -> Config:
+        return self.parts.config
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.parts.ledger
+
+    @property
+    def committer(self) -> Committer[Any]:
+        return self.parts.committer
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.parts.catalogue
+
+    @property
+    def registry(self) -> SeriesRegistry:
+        return self.parts.registry
 
     def imbalances(self) -> list[str]:
-        """What does not add up, in words."""
+        """What does not add up, in words; exact while no commit is under way."""
         return self.ledger.imbalances(self.store.totals())
 
     def problems(self) -> list[str]:
@@ -72,7 +93,7 @@ class Gateway:
             found.append(f"store: {self.committer.problem}")
         if self.delivery is not None and self.delivery.problem:
             found.append(f"InfluxDB: {self.delivery.problem}")
-        return found + [f"ledger: {words}" for words in self.imbalances()]
+        return found
 
 
 class _SpoolThread:
@@ -85,9 +106,7 @@ class _SpoolThread:
     async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
         return await self._worker.call(self._spool.read, after, max_bytes, max_lines)
 
-    async def settle(
-        self, rows: tuple[int, ...], delivered: int, dead: tuple[DeadLetter, ...]
-    ) -> None:
+    async def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
         await self._worker.call(self._spool.settle, rows, delivered, dead)
 
 
@@ -98,7 +117,7 @@ def backoff(first_s: float, max_s: float) -> Backoff:
 async def run(
     config: Config,
     stop: asyncio.Event,
-    serve: Callable[[Gateway], Awaitable[None]],
+    serve: Callable[[Gateway], Coroutine[None, None, None]],
 ) -> None:
     """Run the gateway until `stop` is set; on return everything that arrived is on disk.
 
@@ -112,21 +131,20 @@ async def run(
         StoreError: the store cannot be opened.
         ConfigError: a part refuses its settings.
     """
-    _size_thread_pool(config)
-    async with _assemble(config) as gateway:
-        async with asyncio.TaskGroup() as group:
-            committing = group.create_task(gateway.committer.run(), name="committer")
-            beside = [group.create_task(serve(gateway), name="serve")]
-            if gateway.delivery is not None:
-                beside.append(group.create_task(gateway.delivery.run(), name="delivery"))
-            await _run_sources(gateway, stop)
-            gateway.committer.stop()
-            await asyncio.wait([committing], timeout=COMMIT_S)
-            for task in [committing, *beside]:
-                task.cancel()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    async with _assemble(config) as gateway, asyncio.TaskGroup() as group:
+        committing = group.create_task(gateway.committer.run(), name="committer")
+        beside = [group.create_task(serve(gateway), name="serve")]
+        if gateway.delivery is not None:
+            beside.append(group.create_task(gateway.delivery.run(), name="delivery"))
+        await _run_sources(gateway.sources, stop)
+        gateway.committer.stop()
+        await asyncio.wait([committing], timeout=COMMIT_S)
+        for task in [committing, *beside]:
+            task.cancel()
 
 
-async def _run_sources(gateway: Gateway, stop: asyncio.Event) -> None:
+async def _run_sources(sources: list[Source], stop: asyncio.Event) -> None:
     """Every source under its own supervision, until `stop`."""
     async with asyncio.TaskGroup() as group:
         tasks = [
@@ -139,7 +157,7 @@ async def _run_sources(gateway: Gateway, stop: asyncio.Event) -> None:
                 ),
                 name=f"source[{source.account.source}]",
             )
-            for source in gateway.sources
+            for source in sources
         ]
         await stop.wait()
         for task in tasks:
@@ -153,9 +171,8 @@ async def _assemble(config: Config) -> AsyncIterator[Gateway]:
         data_dir = Path(config.gateway.data_dir)
         stack.enter_context(DataDir(data_dir))
         worker = Worker("store")
-        stack.callback(worker.close, STORE_CLOSE_S)
         store = await _open_store(config, worker, data_dir)
-        stack.callback(_close_store, store, worker)
+        stack.push_async_callback(_close_store, store, worker)
         for warning in store.warnings:
             log.warning("%s", warning)
         ledger = Ledger()
@@ -170,16 +187,87 @@ async def _assemble(config: Config) -> AsyncIterator[Gateway]:
             backoff=backoff(0.1, 5.0),
             clock=now_ns,
         )
-        gateway = Gateway(
-            config=config,
-            ledger=ledger,
+        parts = Parts(config, ledger, catalogue, SeriesRegistry(), committer)
+        yield Gateway(
+            parts=parts,
             worker=worker,
             store=store,
-            committer=committer,
-            catalogue=catalogue,
-            registry=SeriesRegistry(),
             delivery=await _make_delivery(config, store, worker, committer, stack),
+            sources=await _make_sources(parts, store, worker, data_dir),
             started_ns=now_ns(),
         )
-        await _make_sources(gateway, data_dir)
-        yield gateway
+
+
+async def _open_store(config: Config, worker: Worker, data_dir: Path) -> Spool | Archive:
+    limits = config.spool
+    if config.influxdb is None:
+        return await worker.call(Archive.open, data_dir / ARCHIVE_FILE, min_free=limits.min_free)
+    return await worker.call(
+        Spool.open,
+        data_dir / SPOOL_FILE,
+        max_bytes=limits.max_bytes,
+        min_free=limits.min_free,
+        now_ns=now_ns,
+    )
+
+
+async def _close_store(store: Spool | Archive, worker: Worker) -> None:
+    """Bring everything into the file; a disk that hangs is left behind, nothing is lost by it."""
+    try:
+        async with asyncio.timeout(STORE_CLOSE_S):
+            await worker.call(store.close)
+    except TimeoutError:
+        log.warning("the disk does not answer; the store is closed without it")
+
+
+async def _make_delivery(
+    config: Config,
+    store: Spool | Archive,
+    worker: Worker,
+    committer: Committer[Any],
+    stack: AsyncExitStack,
+) -> Delivery | None:
+    if config.influxdb is None or isinstance(store, Archive):
+        return None
+    sink = await stack.enter_async_context(InfluxSink(influx_target(config.influxdb), now_ns))
+    delivery = Delivery(
+        _SpoolThread(store, worker),
+        sink,
+        flush_interval_s=config.influxdb.flush_interval,
+        batch_bytes=config.influxdb.batch_bytes,
+        backoff=backoff(0.5, 60.0),
+        disk_backoff=backoff(0.1, 5.0),
+        halt_pause_s=HALT_PAUSE_S,
+        now_ns=now_ns,
+    )
+    committer.on_commit.append(delivery.notify)
+    return delivery
+
+
+async def _make_sources(
+    parts: Parts, store: Spool | Archive, worker: Worker, data_dir: Path
+) -> list[Source]:
+    config = parts.config
+    sources = [serial_source(entry, parts) for entry in config.serial]
+    state = MqttState(data_dir)
+    for entry in config.mqtt:
+        session = entry.client_id or state.client_id(entry.name, config.gateway.name)
+        seen = await worker.call(store.seen, session)
+        sources.append(mqtt_source(entry, parts, state, session, seen))
+    return sources
+
+
+def influx_target(settings: InfluxDB) -> InfluxTarget:
+    return InfluxTarget(
+        version=settings.version,
+        url=settings.url,
+        database=settings.database or "",
+        retention_policy=settings.retention_policy or "",
+        org=settings.org or "",
+        bucket=settings.bucket or "",
+        token=settings.secret_token() or "",
+        username=settings.username or "",
+        password=settings.secret_password() or "",
+        timeout_s=settings.timeout,
+        ca_file=str(settings.ca_file or ""),
+    )

@@ -37,7 +37,7 @@ T = TypeVar("T")
 class Worker(Protocol):
     """Runs blocking functions in order, off the event loop."""
 
-    async def call(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def call(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
 
 
 class Acknowledger(Protocol):

@@ -136,6 +136,7 @@ class Delivery:
             self._committed.clear()
             self._due_s = loop.time() + self._flush_interval_s
             if batch := await self._read(after=0):
+                self._committed.set()  # there may be more than one batch holds
                 return batch
 
     async def _read_on(self, batch: Batch) -> Batch | None:

@@ -72,11 +72,17 @@ class Latency:
         """The upper edge of the bucket that holds the quantile; None without any durations."""
         wanted = fraction * self.total
         reached = 0
-        for bucket, count in enumerate(self.counts):
+        for edge_s, count in self.buckets():
             reached += count
-            if count and reached >= wanted:
-                return _upper_edge_us(bucket) / 1e6
+            if reached >= wanted:
+                return edge_s
         return None
+
+    def buckets(self) -> Iterator[tuple[float, int]]:
+        """Upper edge and count of every bucket that holds any, in order."""
+        for bucket, count in enumerate(self.counts):
+            if count:
+                yield _upper_edge_us(bucket) / 1e6, count
 
 
 def _upper_edge_us(bucket: int) -> int:
@@ -131,6 +137,19 @@ class Account:
         """The counters by name."""
         return {name: getattr(self, name) for name in _COUNTERS}
 
+
+EQUATIONS = {
+    "bytes": ("bytes_received", ("bytes_framed", "bytes_noise", "bytes_buffered")),
+    "frames": ("frames", ("decoded", "state", "malformed", "ignored", "repeated_frames")),
+    "quantities": ("quantities", ("fields", "refused")),
+    "readings": ("readings", ("observations", "implausible", "repeated", "suppressed")),
+    "observations": ("observations", ("uncommitted", "spooled", "shed")),
+}
+"""What comes to an account, and the counters it goes to; always equal."""
+
+LINES_CAME = ("spooled", "inherited", "retried")
+LINES_WENT = ("delivered", "dead", "evicted", "corrupt", "pending")
+"""Likewise for `Ledger.lines`."""
 
 _COUNTERS = tuple(f.name for f in fields(Account) if f.type is int and f.name != "last_frame_ns")
 
@@ -197,8 +216,8 @@ class Ledger:
 
     def _line_imbalances(self, totals: Totals) -> Iterator[str]:
         lines = self.lines(totals)
-        came = lines["spooled"] + lines["inherited"] + lines["retried"]
-        went = sum(lines[name] for name in ("delivered", "dead", "evicted", "corrupt", "pending"))
+        came = sum(lines[name] for name in LINES_CAME)
+        went = sum(lines[name] for name in LINES_WENT)
         if came != went:
             yield f"store: {came} lines came, {went} are accounted for"
         entered = sum(account.spooled for account in self.accounts.values())
@@ -206,21 +225,12 @@ class Ledger:
             yield f"store: sources committed {entered} lines, the store counts {lines['spooled']}"
 
 
-def _account_imbalances(a: Account) -> Iterator[str]:
-    equations = (
-        ("bytes", a.bytes_received, a.bytes_framed + a.bytes_noise + a.bytes_buffered),
-        (
-            "frames",
-            a.frames,
-            a.decoded + a.state + a.malformed + a.ignored + a.repeated_frames,
-        ),
-        ("quantities", a.quantities, a.fields + a.refused),
-        ("readings", a.readings, a.observations + a.implausible + a.repeated + a.suppressed),
-        ("observations", a.observations, a.uncommitted + a.spooled + a.shed),
-    )
-    for name, came, went in equations:
+def _account_imbalances(account: Account) -> Iterator[str]:
+    for name, (total, parts) in EQUATIONS.items():
+        came = getattr(account, total)
+        went = sum(getattr(account, part) for part in parts)
         if came != went:
-            yield f"{a.source}: {came} {name} came, {went} are accounted for"
+            yield f"{account.source}: {came} {name} came, {went} are accounted for"
 
 
 _TOTALS = {

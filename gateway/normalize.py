@@ -88,7 +88,8 @@ class Catalogue:
         self._fields: dict[str, int] = {}
         for pin in pins:
             self._fields[pin.measurement] = self._fields.get(pin.measurement, 0) + 1
-        self._published: set[tuple[str, str]] = set()
+        self.units: dict[tuple[str, str], str] = {}
+        """The UCUM code of each field that has one, as far as this process has seen it."""
         self.generation = 0
         """Moves when a pin is taken away: plans made before are void."""
         self.fresh_pins: list[Pin] = []
@@ -119,8 +120,8 @@ class Catalogue:
 
     def publish_unit(self, measurement: str, field: str, code: str) -> None:
         """Have the unit of a field written to the measurement `units`, once per process."""
-        if (measurement, field) not in self._published:
-            self._published.add((measurement, field))
+        if (measurement, field) not in self.units:
+            self.units[measurement, field] = code
             self.fresh_units.append((measurement, field, code))
 
     def pins(self) -> list[Pin]:

@@ -59,6 +59,14 @@ class ObjectReader:
     """
 
     def __init__(self, *, time: str = "", timezone: str = "", device: str = "") -> None:
+        options = {"time": time, "timezone": timezone, "device": device}
+        wrong = [
+            f"{key}: a text is expected, not {value!r}"
+            for key, value in options.items()
+            if not isinstance(value, str)
+        ]
+        if wrong:
+            raise ConfigError(wrong)
         self._time = time
         self._zone = _zone(timezone)
         self._device = device
@@ -147,12 +155,12 @@ def _identity(value: Value) -> str:
 
 def _is_flat(value: dict[str, Json]) -> bool:
     """Whether the object is a mapping of names to values as it stands, as most are."""
-    return (
-        0 < len(value) <= FIELDS_MAX
-        and _SCALARS.issuperset(map(type, value.values()))
-        and max(map(len, value)) <= NAME_MAX
-        and "value" not in value
-    )
+    if "value" in value or not 0 < len(value) <= FIELDS_MAX:
+        return False
+    for name, part in value.items():
+        if type(part) not in _SCALARS or len(name) > NAME_MAX:
+            return False
+    return True
 
 
 class _Flattener:

@@ -19,7 +19,7 @@ import orjson
 from gateway.ledger import EXAMPLE_BYTES
 from gateway.model import Malformed, Reason
 
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | float | int | bool | None"
+Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | float | int | bool | None
 
 PAYLOAD_MAX: Final = 1 << 20
 """A sensor's message has a few hundred bytes, a batch some ten thousand."""

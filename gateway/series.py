@@ -26,11 +26,13 @@ _BURST_NS = 1_000_000
 class SeriesHistory:
     """One series and its last points."""
 
-    __slots__ = ("_arrival_ns", "_points", "count", "last", "series")
+    __slots__ = ("_arrival_ns", "_points", "count", "last", "latest", "series")
 
     def __init__(self, series: Series) -> None:
         self.series = series
         self.last: Observation | None = None
+        self.latest: dict[str, Observation] = {}
+        """The last observation of each field: a device may say one thing at a time."""
         self.count = 0
         self._arrival_ns = 0
         self._points: dict[int, Mapping[str, FieldValue]] = {}
@@ -53,6 +55,8 @@ class SeriesHistory:
             source = TimeSource.DEVICE
         self.last = Observation(self.series, fields, time_ns, received_at_ns, source)
         self.count += 1
+        for name in fields:
+            self.latest[name] = self.last
         return self.last
 
     def _next_arrival(self, received_at_ns: int) -> int:

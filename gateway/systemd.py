@@ -17,7 +17,7 @@ def notify(state: str) -> None:
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.setblocking(False)
+            manager.settimeout(0)
             manager.sendto(state.encode(), address)
     except OSError as error:
         log.warning("systemd was not notified: %s", error)

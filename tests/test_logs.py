@@ -26,7 +26,7 @@ def test_a_flood_from_one_source_is_held_back_and_its_size_said_later() -> None:
 
 def test_json_holds_the_message_and_the_traceback_in_one_line() -> None:
     try:
-        raise ValueError("two\nlines")
+        int("two\nlines")
     except ValueError:
         entry = logging.LogRecord("g", logging.ERROR, "x.py", 1, "no\nluck", (), sys.exc_info())
     text = JsonFormatter().format(entry)

@@ -31,7 +31,7 @@ WORDS = {
 CORE = {"framing", "devices", "normalize", "series", "backoff", "topics", "payloads"}
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"intake", "committer", "delivery"}
-SHELL = {"cli", "sources", "systemd", "config", "app", "console", "check", "demo", "export", "logs", "__main__"}
+SHELL = {"cli", "sources", "systemd", "service", "config", "app", "console", "check", "demo", "export", "logs", "__main__"}
 RINGS = [WORDS, CORE, EDGES, FLOW, SHELL]
 
 IMPURE = {

@@ -1,0 +1,47 @@
+"""Durable stores: the spool in front of InfluxDB, and the archive in place of it.
+
+Format of the spool, enough for a reader of its own
+===================================================
+
+`spool.db` is an SQLite 3 database in WAL mode (`spool.db-wal` belongs to it while the gateway
+runs, and after a crash), application_id 0x53475350, user_version 1, UTF-8. A file of a higher
+user_version is refused. Every change is one transaction with `synchronous = FULL`: what the
+gateway has called committed survives `kill -9` and a pulled plug.
+
+rows(seq, lines, crc, committed_ns, body)
+    What InfluxDB does not have yet. A row is a batch of `lines` lines of line protocol, times in
+    nanoseconds, joined with single newlines and without one at the end, in order of arrival.
+    `seq` rises with every row and is not used again while the process runs; after a restart
+    numbers go on from the highest row. `crc` is the CRC-32 (zlib, unsigned) of the ASCII text
+    "<seq> <lines>", one newline, and `body`. A row whose CRC or number of lines does not fit is
+    corrupt: never to be delivered. `committed_ns` is the time of the commit, nanoseconds since
+    1970, UTC. Rows are deleted as a whole, when all their lines are delivered or dead.
+dead_letters(id, at_ns, status, message, line)
+    Lines that the database refused for good, with its HTTP status and words (the first 500
+    characters). The latest 100,000.
+corrupt_rows(id, seq, lines, crc, committed_ns, body)
+    Corrupt rows as they were found, for inspection. The latest 100.
+totals(name, value)
+    The counts of `gateway.model.Totals` in lines, since the store was made, changed in the
+    transaction that moves the lines: spooled + retried = delivered + dead + evicted + corrupt +
+    pending. `pending_bytes` stands beside them. A missing name means 0. Counts that do not add up
+    are damaged: pending is counted anew, the difference is corrupt.
+pins(measurement, field, is_text)
+    The type a field has for good: 1 text, 0 number.
+seen(session, upto, pairs)
+    The QoS 1 messages of an MQTT session that were committed, for recognizing redeliveries: one
+    row per transaction. `pairs` holds 10 bytes per message, in order: the packet identifier as a
+    big-endian 16-bit integer, and the first 8 bytes of a digest. `upto` numbers the session's
+    last message in the blob, counted from 1. Only the last 10,000 messages count; rows
+    without one of those are deleted.
+
+The archive has the tables `totals`, `pins` and `seen` too; its own are in `archive.py`.
+
+Damage. A file that SQLite calls malformed, or that is none, is salvaged: what can be read goes
+into `spool.db.new`, the damaged file becomes `spool.db.corrupt-<n>`, then the new one takes the
+name. Without a `spool.db`, a `spool.db.new` is complete and only has to be renamed; with one, it
+is the rest of an interrupted salvage. Pending lines that could not be read count as corrupt.
+
+Modules: `store` and `archive` are the two stores, `database` is what they share, `salvage` replaces
+a damaged file, `worker` is the thread that all of it runs in, `lock` keeps a second gateway out.
+"""

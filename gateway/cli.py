@@ -1,0 +1,219 @@
+"""The command line: `sensor-gateway COMMAND`. Exit codes: 0 fine, 1 failed, 2 wrong usage.
+
+Each command imports what it needs when it runs: what only the others need weighs nothing on `run`.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from gateway import __version__
+from gateway.errors import ConfigError, GatewayError
+
+if TYPE_CHECKING:
+    from gateway.config.models import Config
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+CONFIG = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Default: ./gateway.toml, then /etc/sensor-gateway/gateway.toml.",
+)
+
+
+class _Group(click.Group):
+    """Commands in the order in which they are met, not in that of the alphabet."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["--help"]})
+@click.version_option(__version__, prog_name="sensor-gateway")
+def command() -> None:
+    """Serial and MQTT sensors, one event loop, into InfluxDB, losing nothing."""
+
+
+@command.command()
+@CONFIG
+@click.option("--verbose", is_flag=True, help="Log more.")
+def run(config_path: Path | None, *, verbose: bool) -> None:
+    """Run the gateway until Ctrl-C or SIGTERM.
+
+    Example: sensor-gateway run --config gateway.toml
+    """
+    from gateway import logs
+
+    logs.configure(verbose=verbose)
+    config = _load(config_path)
+    from gateway.service import run_and_leave, run_service
+
+    run_and_leave(run_service(config))
+
+
+@command.command()
+@CONFIG
+@click.option("--connect", is_flag=True, help="Also try each port, broker and InfluxDB.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema for editors instead.")
+def check(config_path: Path | None, *, connect: bool, schema: bool) -> None:
+    """Check a configuration: every problem at once, by key.
+
+    Example: sensor-gateway check --config gateway.toml --connect
+    """
+    if schema:
+        import json
+
+        from gateway.config.schema import schema as make_schema
+
+        click.echo(json.dumps(make_schema(), indent=2))
+        return
+    config = _load(config_path)
+    from gateway.check import check_config, check_connections
+
+    for warning in check_config(config):
+        click.echo(f"warning: {warning}")
+    if not connect:
+        click.echo("The configuration is fine.")
+        return
+    failed = asyncio.run(check_connections(config, click.echo))
+    if failed:
+        sys.exit(EXIT_FAILED)
+    click.echo("Everything answers.")
+
+
+@command.command()
+@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after so long.")
+@click.option("--embedded", is_flag=True, help="Use the embedded broker and archive anyway.")
+def demo(seconds: float | None, *, embedded: bool) -> None:
+    """Simulated devices, a broker and a store on this machine.
+
+    Example: sensor-gateway demo --seconds 20
+    """
+    from gateway import logs
+    from gateway.demo import run_demo
+    from gateway.service import run_and_leave
+
+    logs.configure(verbose=False)
+    run_and_leave(run_demo(seconds, embedded=embedded))
+
+
+@command.command()
+@CONFIG
+@click.option("--json", "as_json", is_flag=True, help="The whole status as JSON.")
+def status(config_path: Path | None, *, as_json: bool) -> None:
+    """State and ledger of the running gateway.
+
+    Example: sensor-gateway status
+    """
+    from gateway.console.client import fetch_status, render_status
+
+    found = asyncio.run(fetch_status(_data_dir(config_path)))
+    if as_json:
+        import json
+
+        click.echo(json.dumps(found, indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(render_status(found))
+
+
+@command.command()
+@CONFIG
+def tail(config_path: Path | None) -> None:
+    """Show observations of the running gateway as they come.
+
+    Example: sensor-gateway tail
+    """
+    from gateway.console.client import format_tail
+    from gateway.console.client import tail as follow
+
+    async def show() -> None:
+        async for entry in follow(_data_dir(config_path)):
+            click.echo(format_tail(entry))
+
+    asyncio.run(show())
+
+
+@command.group()
+def types() -> None:
+    """The type that each field has for good."""
+
+
+@types.command("list")
+@CONFIG
+def types_list(config_path: Path | None) -> None:
+    """List the fields and their types.
+
+    Example: sensor-gateway types list
+    """
+    from gateway.console.client import list_types
+
+    for measurement, field, kind in asyncio.run(list_types(_data_dir(config_path))):
+        click.echo(f"{measurement}\t{field}\t{kind}")
+
+
+@types.command("unpin")
+@click.argument("measurement")
+@click.argument("field")
+@CONFIG
+def types_unpin(measurement: str, field: str, config_path: Path | None) -> None:
+    """Let a field take a new type with its next value.
+
+    Example: sensor-gateway types unpin sensor mode
+    """
+    from gateway.console.client import unpin_type
+
+    if not asyncio.run(unpin_type(_data_dir(config_path), measurement, field)):
+        raise click.ClickException(f"{measurement} has no field {field}")
+    click.echo(f"{measurement} {field} takes the type of its next value.")
+
+
+@command.command()
+@CONFIG
+@click.option("--output", type=click.Path(path_type=Path), help="Write line protocol to a file.")
+def export(config_path: Path | None, output: Path | None) -> None:
+    """Send the archive on to InfluxDB, or write it as line protocol.
+
+    Example: sensor-gateway export --output archive.lp
+    """
+    from gateway.export import export_archive
+
+    asyncio.run(export_archive(_load(config_path), output))
+
+
+def _load(config_path: Path | None) -> "Config":
+    from gateway.config.load import find, load
+
+    return load(find(config_path), environ=os.environ)
+
+
+def _data_dir(config_path: Path | None) -> Path:
+    return Path(_load(config_path).gateway.data_dir)
+
+
+def main() -> NoReturn:
+    """The program's entry."""
+    try:
+        code = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_USAGE
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        code = EXIT_USAGE
+    except GatewayError as error:
+        click.echo(str(error), err=True)
+        code = EXIT_FAILED
+    except (click.Abort, KeyboardInterrupt):
+        code = EXIT_FAILED
+    sys.exit(code)

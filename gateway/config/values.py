@@ -1,0 +1,324 @@
+"""The kinds of values that a configuration is written in: durations, sizes, addresses, files.
+
+Each turns what stands in the file into what the program uses, or raises ValueError with words that
+say what is allowed. The words never repeat the value: it may be a secret, or come from the
+environment. `problems.py` adds what was found where that is safe.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+SECRET_BYTES_MAX: Final = 65_536
+LABEL_MAX: Final = 256
+
+_READABLE: Final = 100_000
+"""Below it, "%g" writes a number as a person does."""
+
+_AMOUNT: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where relative files and `~` start."""
+
+    folder: Path
+    home: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Amount:
+    """A number with a unit between two others, all written the same way."""
+
+    least: str
+    most: str
+
+    units: ClassVar[dict[str, Decimal]]
+    noun: ClassVar[str]
+    hint: ClassVar[str]
+    """The unit that a bare number most likely was meant in."""
+
+    def amount(self, value: object) -> Decimal:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            number = f"{value:g}" if 0 <= value < _READABLE else "10"
+            raise ValueError(f'write a unit: "{number}{self.hint}"')  # noqa: TRY004 -- pydantic
+        found = _parse_amount(value, self.units)
+        if found is None:
+            raise ValueError(f"allowed: {self.words()}; units: {', '.join(self.units)}")
+        if not self._bound(self.least) <= found <= self._bound(self.most):
+            raise ValueError(f"allowed: {self.words()}")
+        return found
+
+    def words(self) -> str:
+        return f'{self.noun} from "{self.least}" to "{self.most}"'
+
+    def _bound(self, text: str) -> Decimal:
+        bound = _parse_amount(text, self.units)
+        assert bound is not None  # noqa: S101 -- written in models.py
+        return bound
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        pattern = rf"^[0-9]+(\.[0-9]+)? ?({'|'.join(self.units)})$"
+        return {"type": "string", "title": self.words(), "pattern": pattern}
+
+
+def _parse_amount(value: object, units: dict[str, Decimal]) -> Decimal | None:
+    match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
+    if match is None or match[2] not in units:
+        return None
+    return Decimal(match[1]) * units[match[2]]
+
+
+class Duration(_Amount):
+    """`Annotated[float, Duration("10ms", "1h")]`: written "1.5s", read as seconds."""
+
+    units = {  # noqa: RUF012 -- annotated in the base
+        "ms": Decimal("0.001"),
+        "s": Decimal(1),
+        "min": Decimal(60),
+        "h": Decimal(3_600),
+        "d": Decimal(86_400),
+    }
+    noun = "a duration"
+    hint = "s"
+
+    def __get_pydantic_core_schema__(
+        self, _source: object, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda value: float(self.amount(value)))
+
+
+class Size(_Amount):
+    """`Annotated[int, Size("1MiB", "1TiB")]`: written "500MB", read as bytes."""
+
+    units = {  # noqa: RUF012 -- annotated in the base
+        "B": Decimal(1),
+        "kB": Decimal(1_000),
+        "MB": Decimal(1_000**2),
+        "GB": Decimal(1_000**3),
+        "TB": Decimal(1_000**4),
+        "KiB": Decimal(1_024),
+        "MiB": Decimal(1_024**2),
+        "GiB": Decimal(1_024**3),
+        "TiB": Decimal(1_024**4),
+    }
+    noun = "a size"
+    hint = "MiB"
+
+    def __get_pydantic_core_schema__(
+        self, _source: object, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda value: int(self.amount(value)))
+
+
+_LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]:/@]+)):([0-9]{1,5})")
+
+
+def _listen(value: object) -> tuple[str, int] | None:
+    match = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if match is not None and int(match[3]) <= 65_535:  # noqa: PLR2004 -- the last port
+        return match[1] or match[2], int(match[3])
+    if value == "":
+        return None
+    raise ValueError('allowed: "host:port" such as "127.0.0.1:9280" or "[::1]:9280", "" for off')
+
+
+Listen = Annotated[
+    tuple[str, int] | None,
+    BeforeValidator(_listen),
+    WithJsonSchema({"type": "string", "title": '"host:port", or "" for off'}),
+]
+
+
+def split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+    """Scheme, host and port of an address without credentials.
+
+    Raises:
+        ValueError: in words; what urlsplit itself says may quote a password.
+    """
+    allowed = " or ".join(f"{scheme}://host:port" for scheme in schemes)
+    if "@" in text:
+        raise ValueError(
+            f"allowed: {allowed}, without a user or password: "
+            "these go to username and password_file"
+        )
+    try:
+        url = urlsplit(text)
+        complete = bool(url.hostname) and url.port != 0
+    except ValueError:
+        complete = False
+    if not complete or url.scheme not in schemes or not text.isprintable() or " " in text:
+        raise ValueError(f"allowed: {allowed}")
+    if url.query or url.fragment:
+        raise ValueError(f"allowed: {allowed}, without ? and #")
+    return url
+
+
+def _http_url(text: str) -> str:
+    split_url(text, ("http", "https"))
+    return text.rstrip("/")
+
+
+def _mqtt_url(text: str) -> str:
+    if split_url(text, ("mqtt", "mqtts")).path.strip("/"):
+        raise ValueError("allowed: mqtt://host:port without a path; topics go to subscribe")
+    return text.rstrip("/")
+
+
+HttpUrl = Annotated[
+    str,
+    AfterValidator(_http_url),
+    WithJsonSchema({"type": "string", "title": "http://host:port or https://host:port"}),
+]
+MqttUrl = Annotated[
+    str,
+    AfterValidator(_mqtt_url),
+    WithJsonSchema({"type": "string", "title": "mqtt://host:port or mqtts://host:port"}),
+]
+
+_USB: Final = re.compile(r"usb:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(?::.+)?")
+_DEVICE_FILE: Final = re.compile(r"/.+|COM[0-9]{1,3}")
+_PORT: Final = 'a path such as "/dev/ttyUSB0", or "usb:VID:PID" or "usb:VID:PID:SERIAL"'
+
+
+def _port(text: str) -> str:
+    kind = _USB if text.startswith("usb:") else _DEVICE_FILE
+    if kind.fullmatch(text) is None or not text.isprintable():
+        raise ValueError(f"allowed: {_PORT}")
+    return text
+
+
+Port = Annotated[str, AfterValidator(_port), WithJsonSchema({"type": "string", "title": _PORT})]
+
+
+def _label(text: str) -> str:
+    if not text or len(text) > LABEL_MAX or not text.isprintable() or text != text.strip():
+        raise ValueError(f"allowed: 1 to {LABEL_MAX} printable characters, no space at either end")
+    if text.endswith("\\"):
+        raise ValueError("allowed: text that does not end with a backslash (InfluxDB)")
+    return text
+
+
+def _name(text: str) -> str:
+    if text.startswith("_") or text == "time":
+        raise ValueError('InfluxDB keeps "time" and names that begin with "_" for itself')
+    return _label(text)
+
+
+Label = Annotated[str, AfterValidator(_label)]
+"""What may stand as a tag's value or an entry's name."""
+
+Name = Annotated[str, AfterValidator(_name)]
+"""What may stand as the name of a measurement, tag or field."""
+
+
+def _whole(value: object) -> object:
+    """Python takes true and 1.0 for 1."""
+    if isinstance(value, bool | float):
+        raise PydanticCustomError("not_whole", "no whole number")
+    return value
+
+
+Whole: Final = BeforeValidator(_whole)
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("allowed: a path")
+    context = info.context
+    if not isinstance(context, Context):
+        return Path(value)
+    if value == "~" or value.startswith("~/"):
+        return context.home / value[2:]
+    return context.folder / value
+
+
+def _readable(value: object, info: ValidationInfo) -> Path:
+    path = _path(value, info)
+    _read(path, 0)
+    return path
+
+
+def _read(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        words = "no such file (a relative path starts at the folder of the configuration)"
+        raise ValueError(words) from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+_PATH_SCHEMA: Final = WithJsonSchema({"type": "string", "title": "a path"})
+
+Folder = Annotated[Path, BeforeValidator(_path), _PATH_SCHEMA]
+ReadableFile = Annotated[Path, BeforeValidator(_readable), _PATH_SCHEMA]
+
+
+def _secret(text: str) -> SecretStr:
+    if not text:
+        raise ValueError("is empty")
+    if not text.isprintable():
+        raise ValueError("contains a line break or another control character")
+    return SecretStr(text)
+
+
+def _secret_text(value: object) -> SecretStr:
+    if not isinstance(value, str):
+        raise ValueError("allowed: text")  # noqa: TRY004 -- pydantic
+    return _secret(value)
+
+
+def _secret_file(value: object, info: ValidationInfo) -> SecretStr:
+    content = _read(_path(value, info), SECRET_BYTES_MAX + 1)
+    if len(content) > SECRET_BYTES_MAX:
+        raise ValueError(f"the file is larger than {SECRET_BYTES_MAX} bytes: this is no secret")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8 text") from None
+    try:
+        return _secret(text.rstrip("\r\n"))
+    except ValueError as error:
+        raise ValueError(f"the file {error}") from None
+
+
+Secret = Annotated[
+    SecretStr, BeforeValidator(_secret_text), WithJsonSchema({"type": "string", "title": "text"})
+]
+SecretFile = Annotated[SecretStr, BeforeValidator(_secret_file), _PATH_SCHEMA]
+"""Written as a path, read as what the file holds, without a line break at its end."""
+
+
+class Section(BaseModel):
+    """A table of the file: no key that is not known, no value of another type."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+Tags = dict[Name, Label]
+
+
+def revealed(*secrets: SecretStr | None) -> str | None:
+    """The first secret that there is."""
+    return next((secret.get_secret_value() for secret in secrets if secret is not None), None)

@@ -1,0 +1,86 @@
+"""The gateway as a service: signals, systemd, console, and leaving without waiting for threads."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import NoReturn
+
+from gateway import app, systemd
+from gateway.config.models import Config
+from gateway.console.server import serve as serve_console
+from gateway.errors import ConfigError, GatewayError
+from gateway.transports.serial_ports import raise_open_file_limit
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+async def run_service(config: Config) -> None:
+    """Run until SIGTERM or SIGINT."""
+    raise_open_file_limit()
+    stop = stop_on_signals()
+
+    async def serve(gateway: app.Gateway) -> None:
+        log.info("running, with %d sources", len(gateway.sources))
+        systemd.notify("READY=1")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(systemd.keep_alive())
+            group.create_task(
+                serve_console(gateway, config.console.listen, Path(config.gateway.data_dir))
+            )
+
+    await app.run(config, stop, serve)
+    systemd.notify("STOPPING=1")
+    log.info("stopped; everything that arrived is on disk")
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; the second SIGINT ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        log.info("stopping")
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGTERM, on_signal)
+    loop.add_signal_handler(signal.SIGINT, on_signal)
+    return stop
+
+
+def run_and_leave(coroutine: Coroutine[None, None, None]) -> NoReturn:
+    """Run to the end and leave the process without joining threads.
+
+    A thread may hang in a look-up or in a driver for minutes. When the coroutine has returned all
+    state is on disk and closed, so nothing is lost by leaving it behind; `asyncio.run` and the
+    interpreter's own end would wait for it.
+    """
+    code = 0
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(coroutine)
+    except ConfigError as error:
+        code = _explain(error.problems, EXIT_USAGE)
+    except GatewayError as error:
+        code = _explain([str(error)], EXIT_FAILED)
+    except BaseExceptionGroup as group:
+        logging.getLogger(__name__).critical("ended by a fault of its own", exc_info=group)
+        code = EXIT_FAILED
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _explain(problems: object, code: int) -> int:
+    for problem in problems if isinstance(problems, tuple | list) else ():
+        sys.stderr.write(f"{problem}\n")
+    return code

@@ -1,0 +1,103 @@
+"""Observation -> one line of InfluxDB line protocol, the same bytes for every version of InfluxDB.
+
+Strategy: what is the same for all points of a series (measurement, tags) is cleaned, escaped and
+joined once by `make_series`; a message only adds its fields and its time. Names and tag values
+keep to what versions 1, 2 and 3 all take: no control characters, no backslash (their parsers
+disagree about it), a letter or digit in front, not `time`. Limits: a name has at most
+`NAME_CHARS_MAX` characters, a tag value `TAG_CHARS_MAX`, which keeps a series key far below the
+65,535 bytes that servers allow.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from hashlib import blake2s
+from math import isfinite
+
+from gateway.model import FieldValue, Observation, Series
+
+NAME_CHARS_MAX = 128
+TAG_CHARS_MAX = 512
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_ESCAPED_NAME = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
+_ESCAPED_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
+_ESCAPED_TEXT = str.maketrans({'"': r"\"", "\\": r"\\"})
+
+
+def make_series(measurement: str, tags: Mapping[str, str]) -> Series:
+    """Clean and escape what all points of a series share; tags without a value are left out."""
+    measurement = _name(measurement, taken=())
+    cleaned: dict[str, str] = {}
+    for key, value in sorted(tags.items()):
+        if text := _bounded(_clean(value), TAG_CHARS_MAX):
+            cleaned[_name(key, taken=cleaned)] = text
+    ordered = tuple(sorted(cleaned.items()))
+    prefix = measurement.translate(_ESCAPED_MEASUREMENT) + "".join(
+        f",{key.translate(_ESCAPED_NAME)}={value.translate(_ESCAPED_NAME)}"
+        for key, value in ordered
+    )
+    return Series(measurement, ordered, prefix)
+
+
+def encode(observation: Observation) -> bytes:
+    """One line without its newline; a field that is no finite number or text is left out."""
+    series, fields, time_ns, *_ = observation
+    try:
+        plain = isfinite(sum(fields.values()))  # type: ignore[arg-type]
+    except TypeError:  # text among the numbers
+        plain = False
+    if plain:
+        line = _template(series.prefix, tuple(fields)) % (*fields.values(), time_ns)
+    else:
+        line = f"{series.prefix} {','.join(_pairs(series.prefix, fields))} {time_ns}"
+    return line.encode("utf-8", "replace")
+
+
+@lru_cache(maxsize=4096)
+def _template(prefix: str, names: tuple[str, ...]) -> str:
+    """The line for `%`: most messages of a device have the same fields, all of them numbers."""
+    keys = [_key(prefix, name).replace("%", "%%") for name in names]
+    return f"{prefix.replace('%', '%%')} {','.join(f'{key}=%r' for key in keys)} %d"
+
+
+def _pairs(prefix: str, fields: Mapping[str, FieldValue]) -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, str):
+            text = _CONTROL.sub(" ", value).translate(_ESCAPED_TEXT)
+            yield f'{_key(prefix, name)}="{text}"'
+        elif isfinite(value):
+            yield f"{_key(prefix, name)}={value!r}"
+
+
+@lru_cache(maxsize=4096)
+def _key(prefix: str, name: str) -> str:
+    """The field's escaped name; one that is also a tag gets another name."""
+    key = _name(name, taken=()).translate(_ESCAPED_NAME)
+    # Version 3 refuses a field with a tag's name. What is no separator in the prefix is escaped,
+    # so this finds tags; a measurement that looks like one costs its field an odd name, no more.
+    return f"{key}_value" if f",{key}=" in prefix else key
+
+
+def _name(name: str, taken: Iterable[str]) -> str:
+    """A name no version reserves: `_id` becomes `id_`, `time` becomes `time_`."""
+    cleaned = _clean(name)
+    first = next((i for i, char in enumerate(cleaned) if char.isalnum()), len(cleaned))
+    bare = _bounded(cleaned[first:], NAME_CHARS_MAX) or "unnamed"
+    if first or bare == "time":
+        bare += "_"
+    while bare in taken:
+        bare += "_"
+    return bare
+
+
+def _clean(text: str) -> str:
+    encodable = text.encode("utf-8", "replace").decode()
+    return _CONTROL.sub(" ", encodable).replace("\\", "/").strip()
+
+
+def _bounded(text: str, limit: int) -> str:
+    """Cut an overlong text; a checksum keeps two that begin alike apart."""
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit - 9]}~{blake2s(text.encode(), digest_size=4).hexdigest()}"

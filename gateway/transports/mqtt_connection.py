@@ -1,0 +1,233 @@
+"""One connection to a broker: what it brought, what of that is acknowledged, why it ended.
+
+asyncio owns the socket and calls `Connection` with what arrives. Messages are cut out of the
+stream and handed over at once, in order, from the first byte after the greeting (CONNACK) on: what
+a resumed session has waiting comes before any subscription. All other packets go to `Conversation`.
+
+At least once: an acknowledgement belongs to its connection and dies with it; what was not
+acknowledged comes back, marked as duplicate. A session that somebody else left to us may bring
+QoS 2: there the broker gets its first answer (PUBREC) when the message is acknowledged, so that
+such a message cannot be lost either.
+
+Limits: messages and bytes that wait for their acknowledgement. Beyond them the connection ends,
+and the broker keeps the rest.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, cast
+
+from gateway.errors import TransportError
+from gateway.transports.mqtt_dial import TlsSettings
+from gateway.transports.mqtt_packets import Message, NotMqttError, PacketReader
+
+READ_BYTES = 64 * 1024
+"""Read at most so much before other sources have their turn: some 500 messages, 2 ms."""
+
+_PUBACK = b"\x40\x02"
+_PUBREC = b"\x50\x02"
+_EXACTLY_ONCE = 2
+
+
+class Subscription(NamedTuple):
+    """One topic filter."""
+
+    filter: str
+    qos: int = 1
+    """0 or 1; 2 is taken for 1."""
+    retained: bool = False
+    """False asks the broker to keep its old values; only MQTT 5 can, so look at `retain`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """One broker, and what we want of it."""
+
+    host: str
+    port: int
+    client_id: str
+    subscriptions: Sequence[Subscription]
+    tls: TlsSettings | None = None
+    username: str | None = None
+    password: str | None = None
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    keepalive_s: int = 60
+    session_expiry_s: int = 7 * 24 * 3600
+    """MQTT 5: how long the broker keeps the session without us; 3.1.1 leaves it to the broker."""
+    connect_timeout_s: float = 10.0
+    """For each step: the host's address, the connection, the broker's answer."""
+    max_unacknowledged_messages: int = 10_000
+    max_unacknowledged_bytes: int = 64 * 1024 * 1024
+    message_bytes_max: int = 8 * 1024 * 1024
+    """The payload of a longer message is skipped."""
+
+
+class Conversation(Protocol):
+    """Whoever understands the packets that are no messages."""
+
+    def take(self, packet: bytes) -> None: ...
+
+    def disconnect(self) -> None:
+        """Say goodbye, if that was not done."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One connection's life. `acknowledge` and `leave` may be called at any time, also after it."""
+
+    conversation: Conversation
+
+    def __init__(
+        self, settings: BrokerSettings, opened: "Opened", receive: "Receive", *, mqtt5: bool
+    ) -> None:
+        self._settings = settings
+        self._opened = opened
+        self._receive = receive
+        self._where = f"{settings.host}:{settings.port}"
+        self._mqtt5 = mqtt5
+        self._reader = PacketReader(mqtt5=mqtt5, message_bytes_max=settings.message_bytes_max)
+        self._buffer = memoryview(bytearray(READ_BYTES))
+        self._transport: asyncio.Transport | None = None
+        self._waiting: dict[int, int] = {}
+        """The sizes of the messages that are not acknowledged, by identifier."""
+        self._exactly_once: set[int] = set()
+        self._is_open = False
+        self._is_receiving = False
+        self.session_present = False
+        """The broker knew us: its identifiers mean what they meant before."""
+        self.problems: list[str] = []
+        """Subscriptions that the broker refused, and the like, in words for the operator."""
+        self.unacknowledged_bytes = 0
+        self.accepted = asyncio.Event()
+        self.refused_version = False
+        """Ended in a way that another version of MQTT may mend."""
+        self.ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        """Done when the connection has ended; the result says why."""
+
+    @property
+    def alive(self) -> bool:
+        return self._is_open and not self.ended.done()
+
+    @property
+    def unacknowledged_messages(self) -> int:
+        return len(self._waiting)
+
+    def acknowledge(self, identifiers: Iterable[int]) -> None:
+        """The messages are safe: the broker may forget them. Without effect after the end."""
+        if self.ended.done():
+            return
+        answers = bytearray()
+        for identifier in identifiers:
+            size = self._waiting.pop(identifier, None)
+            if size is None:
+                continue  # acknowledged before, or QoS 0
+            self.unacknowledged_bytes -= size
+            answers += _PUBREC if identifier in self._exactly_once else _PUBACK
+            answers += identifier.to_bytes(2, "big")
+            self._exactly_once.discard(identifier)
+        self.write(answers)
+
+    def leave(self, why: str) -> None:
+        """Disconnect at once: the transport's `run` raises TransportError with these words.
+
+        The broker keeps what is not acknowledged. What it does not take immediately of our own
+        words is given up.
+        """
+        self._end(TransportError(why))
+        if self._transport is not None:
+            self.conversation.disconnect()
+            if self._transport.get_write_buffer_size():
+                self._transport.abort()
+            else:
+                self._transport.close()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 -- asyncio has no idea
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what arrived. An exception ends the connection: `connection_lost` gets it."""
+        self._is_receiving = True
+        try:
+            for packet in self._reader.feed(bytes(self._buffer[:nbytes])):
+                if isinstance(packet, Message):
+                    self._take(packet)
+                else:
+                    self._take_answer(packet)
+        except NotMqttError as error:
+            self.leave(f"{self._where} does not speak MQTT: {error}")
+        self._is_receiving = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_receiving and exc is not None:
+            self._end(exc)
+        else:
+            self.dropped(str(exc) if exc else "closed without a word")
+
+    # What the conversation calls.
+
+    def write(self, data: bytes | bytearray) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def greeted(self, *, session_present: bool) -> None:
+        self.session_present = session_present
+        self.accepted.set()
+
+    def refused(self, reason: str) -> None:
+        self.refused_version = reason == "Unsupported protocol version"
+        who = f'user "{self._settings.username}"' if self._settings.username else "no user name"
+        self.leave(f"{self._where} refuses the gateway ({who}): {reason}")
+
+    def dropped(self, reason: str) -> None:
+        """The connection is gone, and not by our doing."""
+        if self.ended.done():
+            return
+        hint = ""
+        if not self._is_open:
+            self.refused_version = True
+            hint = "; perhaps it is no MQTT broker, or expects TLS"
+        elif reason == "Session taken over" or not self._mqtt5:  # 3.1.1 cannot say so
+            hint = f'; does another client use our id "{self._settings.client_id}"?'
+        self.leave(f"{self._where} ended the connection: {reason}{hint}")
+
+    def _end(self, why: BaseException) -> None:
+        if not self.ended.done():
+            self.ended.set_result(why)
+
+    def _take(self, message: Message) -> None:
+        if not self._is_open:
+            raise NotMqttError("a message before the greeting")
+        if not message.qos:
+            self._receive(self, message)
+        elif not self.ended.done():  # else the broker brings it back
+            identifier, size = message.identifier, len(message.payload)
+            self.unacknowledged_bytes += size - self._waiting.get(identifier, 0)
+            self._waiting[identifier] = size
+            if message.qos == _EXACTLY_ONCE:
+                self._exactly_once.add(identifier)
+            self._receive(self, message)
+            self._check_limits()
+
+    def _check_limits(self) -> None:
+        count, size = len(self._waiting), self.unacknowledged_bytes
+        settings = self._settings
+        if count > settings.max_unacknowledged_messages or size > settings.max_unacknowledged_bytes:
+            self.leave(
+                f"{count} messages ({size} bytes) wait for the disk: the gateway stays away until"
+                " they are committed"
+            )
+
+    def _take_answer(self, packet: bytes) -> None:
+        self.conversation.take(packet)
+        if self.accepted.is_set() and not self._is_open:
+            self._is_open = True
+            self._opened(self)
+
+
+Opened = Callable[[Connection], None]
+Receive = Callable[[Connection, Message], None]

@@ -1,0 +1,236 @@
+"""What every framer and every decoder must stand, as functions that a device's test calls once.
+
+`check_framer` feeds a stream in every manner and demands the same frames and that no byte is lost.
+`check_decoder` does so with framer and decoder together, then damages the stream: the vectors are
+run whole, byte by byte, doubled in one chunk, after noise, after themselves cut at every length,
+with every bit flipped, and amid seeded garbage. Nothing may raise; what a verdict holds must be
+storable; a device whose frames carry a checksum must refuse every damaged frame.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from gateway.model import (
+    NOTHING,
+    Decoded,
+    Decoder,
+    Device,
+    Frame,
+    Framed,
+    Framer,
+    Ignored,
+    Learned,
+    Malformed,
+    Noise,
+    Reading,
+    Reason,
+    Verdict,
+)
+
+ARRIVAL_NS = 1_714_557_600_000_000_000
+BUFFERED_MAX = 1 << 16
+SEED = 1
+_NO_OPTIONS: Mapping[str, object] = {}
+
+
+class Vector(NamedTuple):
+    """Bytes as they arrive, delimiters included, or an MQTT payload; and what they mean."""
+
+    data: bytes
+    readings: Sequence[Reading]
+    options: Mapping[str, object] = _NO_OPTIONS
+    topic: str = ""
+    captures: Mapping[str, str] = NOTHING
+
+
+def check_framer(make: Callable[[], Framer], stream: bytes, frames: Sequence[bytes]) -> None:
+    """`stream` holds `frames` and nothing else, whatever the pieces it comes in."""
+    for chunks in (*_manners(stream), [stream + stream]):
+        expected = [*frames, *frames] if len(b"".join(chunks)) > len(stream) else [*frames]
+        framed = [item.data for item in feed(make(), chunks) if isinstance(item, Framed)]
+        assert framed == expected, f"{chunks[0]!r}..."
+    for chunks in _garbage(stream, rounds=200):
+        list(feed(make(), chunks))
+
+
+def check_decoder(
+    device: Device,
+    vectors: Sequence[Vector],
+    *,
+    resync: bytes = b"",
+    checksummed: bool = False,
+    rounds: int = 2_000,
+) -> None:
+    """All of the above for a device; `resync` is what ends a broken frame of its stream."""
+    assert vectors
+    for vector in vectors:
+        if device.framer is None:
+            _check_payload(device, vector)
+        else:
+            _check_stream(device, vector, resync)
+        _check_damage(device, vector, resync, checksummed=checksummed)
+        _check_survival(device, vector, rounds // len(vectors))
+
+
+def feed(framer: Framer, chunks: Iterable[bytes]) -> Iterator[Framed | Noise]:
+    """Everything that comes out until the end, while the law of the framer is watched."""
+    fed = out = 0
+    for chunk in chunks:
+        fed += len(chunk)
+        for item in framer.feed(chunk):
+            assert item.size > 0
+            out += item.size
+            yield item
+        assert fed == out + framer.buffered, "bytes are lost or counted twice"
+        assert framer.buffered <= BUFFERED_MAX, "the buffer grows without bound"
+    for noise in framer.close():
+        out += noise.size
+        yield noise
+    assert fed == out, "close() loses bytes"
+    assert framer.buffered == 0
+
+
+def readings_of(device: Device, chunks: Iterable[bytes], vector: Vector) -> list[Reading]:
+    """What the device says, from a stream or from each chunk as a payload."""
+    decoder = device.decoder(**vector.options)
+    if device.framer is None:
+        frames = [
+            Frame(chunk, ARRIVAL_NS, vector.topic or "a/b", vector.captures) for chunk in chunks
+        ]
+    else:
+        frames = [
+            Frame(item.data, ARRIVAL_NS, first=item.first)
+            for item in feed(device.framer(), chunks)
+            if isinstance(item, Framed)
+        ]
+    return [reading for frame in frames for reading in _readings(decoder, frame)]
+
+
+def comparable(readings: Iterable[Reading]) -> list[str]:
+    """Equal where the readings are, also where they hold NaN."""
+    return [
+        repr(r._replace(values=dict(r.values), units=dict(r.units), tags=dict(r.tags)))
+        for r in readings
+    ]
+
+
+def check_verdict(verdict: Verdict) -> None:
+    """A verdict is well formed, and all of its texts can be stored."""
+    if isinstance(verdict, Malformed | Ignored):
+        assert isinstance(verdict.reason, Reason)
+        return
+    if isinstance(verdict, Learned):
+        return
+    assert isinstance(verdict, Decoded)
+    assert verdict.readings or verdict.malformed
+    assert all(isinstance(element, Malformed) for element in verdict.malformed)
+    for reading in verdict.readings:
+        assert reading.values
+        assert {type(value) for value in reading.values.values()} <= {float, int, bool, str}
+        assert reading.observed_at_ns is None or isinstance(reading.observed_at_ns, int)
+        texts = [value for value in reading.values.values() if isinstance(value, str)]
+        for pairs in (reading.units, reading.tags):
+            texts += [*pairs.keys(), *pairs.values()]
+        "".join([*texts, *reading.values, reading.device, reading.measurement]).encode()
+
+
+def mutate(rng: random.Random, data: bytes) -> bytes:
+    """Something that resembles the data and is not quite it."""
+    out = bytearray(data)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(out) + 1)
+        other = rng.randrange(len(out) + 1)
+        match rng.randrange(6):
+            case 0 if out:
+                out[at % len(out)] ^= 1 << rng.randrange(8)
+            case 1:
+                del out[at : at + rng.randrange(9)]
+            case 2:
+                out[at:at] = rng.randbytes(rng.randrange(9))
+            case 3:
+                out[at:at] = rng.choice(_TOKENS)
+            case 4:
+                out[at:at] = out[other : other + rng.randrange(17)]
+            case _:
+                del out[at:]
+    return bytes(out)
+
+
+_TOKENS = (
+    *(b"nan", b"-inf", b"1e400", b"-0", b"1" * 400, b"0x1F", b"1_000", b"1,5", b"\xb0C", b"null"),
+    *(b"\r", b"\n", b"\t", b"\0", b'"', b"\\", b"\\ud800", b"{", b"}", b"[", b"]", b"=", b":"),
+    *(b",", b";", b" ", b"  ", b"[" * 40, b"\xef\xbb\xbf", b"\xff", "°C".encode(), b"a=1 b:2"),
+    *(b'{"a":', b'"value":1,"unit":"C"', b"2024-05-01T10:00:00", b"9999-12-31T23:59:59+00:00"),
+)
+
+
+def _check_stream(device: Device, vector: Vector, resync: bytes) -> None:
+    expected = comparable(vector.readings)
+    stream = resync + vector.data
+    for chunks in _manners(stream):
+        assert comparable(readings_of(device, chunks, vector)) == expected
+    doubled = comparable(readings_of(device, [stream + vector.data], vector))
+    assert doubled == expected * 2
+    before = [random.Random(SEED).randbytes(300)]  # noise
+    before += [vector.data[:length] for length in range(len(vector.data))]  # itself, cut
+    for start in before:
+        found = comparable(readings_of(device, [start + resync + vector.data], vector))
+        assert found[len(found) - len(expected) :] == expected, f"after {start!r}"
+
+
+def _check_payload(device: Device, vector: Vector) -> None:
+    expected = comparable(vector.readings)
+    assert comparable(readings_of(device, [vector.data], vector)) == expected
+    again = readings_of(device, [vector.data[:-1], vector.data, vector.data], vector)
+    assert comparable(again)[-2 * len(expected) :] == expected * 2
+
+
+def _check_damage(device: Device, vector: Vector, resync: bytes, *, checksummed: bool) -> None:
+    """Flip every bit."""
+    true = {*comparable(vector.readings)}
+    for bit in range(len(vector.data) * 8):
+        damaged = bytearray(vector.data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        found = comparable(readings_of(device, [resync + bytes(damaged)], vector))
+        assert not checksummed or {*found} <= true, f"bit {bit} is not noticed"
+
+
+def _check_survival(device: Device, vector: Vector, rounds: int) -> None:
+    """One decoder and one framer for all of the garbage, so that their state is mistreated too."""
+    decoder = device.decoder(**vector.options)
+    framer = device.framer() if device.framer is not None else None
+    for chunks in _garbage(vector.data, rounds):
+        for chunk in chunks:
+            whole = Frame(chunk, ARRIVAL_NS, vector.topic, vector.captures)
+            frames = [whole, whole._replace(first=True)]
+            if framer is not None:
+                framed = [item for item in framer.feed(chunk) if isinstance(item, Framed)]
+                frames += [Frame(item.data, ARRIVAL_NS, first=item.first) for item in framed]
+            for frame in frames:
+                _readings(decoder, frame)
+
+
+def _readings(decoder: Decoder, frame: Frame) -> Sequence[Reading]:
+    verdict = decoder.decode(frame)
+    check_verdict(verdict)
+    return verdict.readings if isinstance(verdict, Decoded) else ()
+
+
+def _manners(stream: bytes) -> Iterator[list[bytes]]:
+    """One stream in pieces: whole, single bytes, and at random with empty ones between."""
+    yield [stream]
+    yield [stream[i : i + 1] for i in range(len(stream))]
+    rng = random.Random(SEED)
+    for _ in range(5):
+        cuts = sorted(rng.randrange(len(stream) + 1) for _ in range(6))
+        yield [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+
+
+def _garbage(model: bytes, rounds: int) -> Iterator[list[bytes]]:
+    rng = random.Random(SEED)
+    for number in range(rounds):
+        if number % 10:
+            yield [mutate(rng, model) for _ in range(3)]
+        else:
+            yield [rng.randbytes(rng.randrange(300)) for _ in range(3)]
