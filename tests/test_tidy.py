@@ -28,7 +28,7 @@ WORDS = {
     "errors",
     "ledger",
 }
-CORE = {"framing", "devices", "normalize", "series", "backoff", "topics", "payloads"}
+CORE = {"framing", "devices", "normalize", "series", "backoff", "topics", "payloads", "objects"}
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"intake", "committer", "delivery"}
 SHELL = {"cli", "sources", "systemd", "service", "config", "app", "console", "check", "demo", "export", "logs", "__main__"}

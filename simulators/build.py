@@ -1,0 +1,78 @@
+"""From the groups of a scenario to single devices, each with its script."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from simulators.devices import Device, Senses, fill
+from simulators.devices.mqtt_json import JsonDevice
+from simulators.devices.mqtt_value import ValueDevice
+from simulators.devices.text import TextDevice
+from simulators.scenario import Group, MqttGroup, Scenario, SerialGroup
+from simulators.script import Script
+from simulators.seeds import generator
+from simulators.world import Climate, World
+
+
+@dataclass(frozen=True, slots=True)
+class SerialPart:
+    """One serial device: its name, its script and where its port will be."""
+
+    name: str
+    script: Script
+    link: Path
+    group: SerialGroup
+
+
+@dataclass(frozen=True, slots=True)
+class MqttPart:
+    """One device on the broker: its name and its script."""
+
+    name: str
+    script: Script
+    group: MqttGroup
+
+
+def new_world(scenario: Scenario) -> World:
+    """Return the world that all devices of a scenario share."""
+    return World(scenario.seed, day_s=scenario.day_s, start_hour=scenario.start_hour)
+
+
+def serial_parts(scenario: Scenario, world: World) -> Iterator[SerialPart]:
+    """Yield every serial device."""
+    for group in scenario.serial:
+        for name, link in zip(group.names(), group.links(), strict=True):
+            location = group.location if group.location != group.name else name
+            device = TextDevice(name, _senses(world, group, location), group.style)
+            yield SerialPart(name, _script(scenario, group, device), link, group)
+
+
+def mqtt_parts(scenario: Scenario, world: World) -> Iterator[MqttPart]:
+    """Yield every device on the broker."""
+    for group in scenario.mqtt:
+        for index, name in enumerate(group.names()):
+            location = group.locations[index % len(group.locations)]
+            topic = fill(group.topic, {"location": location, "device": name})
+            device = _mqtt_device(group, name, _senses(world, group, location), topic)
+            yield MqttPart(name, _script(scenario, group, device), group)
+
+
+def _mqtt_device(group: MqttGroup, name: str, senses: Senses, topic: str) -> Device:
+    if group.form == "value":
+        return ValueDevice(name, senses, topic)
+    return JsonDevice(name, senses, topic, nested=group.form == "nested")
+
+
+def _senses(world: World, group: Group, location: str) -> Senses:
+    return Senses(
+        partial(_measure, world, location, group.climate), group.quantities, group.sequence
+    )
+
+
+def _measure(world: World, place: str, climate: Climate, quantity: str, t: float) -> float:
+    return world.value(place, quantity, t, climate)
+
+
+def _script(scenario: Scenario, group: Group, device: Device) -> Script:
+    return Script(device, group.plan, generator(scenario.seed, device.name, "script"))

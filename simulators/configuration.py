@@ -1,0 +1,62 @@
+"""The gateway's configuration that reads a scenario's devices, as TOML text.
+
+Written from the published syntax of that file, not from the code that reads it. A password is never
+shown: it has to be put into a file by hand.
+"""
+
+import json
+from collections.abc import Iterator
+
+from simulators.devices.text import Form
+from simulators.mqtt import Address
+from simulators.scenario import MqttGroup, Scenario, SerialGroup
+
+
+def configuration(scenario: Scenario) -> str:
+    """Return the sections for all ports, and one for the broker."""
+    lines = [line for group in scenario.serial for line in _serial(group)]
+    if scenario.mqtt:
+        lines += _mqtt(scenario)
+    return "\n".join(lines)
+
+
+def _serial(group: SerialGroup) -> Iterator[str]:
+    for name, link in zip(group.names(), group.links(), strict=True):
+        yield "[[serial]]"
+        yield f"name = {quoted(name)}"
+        yield f"port = {quoted(str(link.absolute()))}"
+        yield f"baudrate = {group.line.baudrate}"
+        yield 'decoder = "text"'
+        if group.style.form is Form.CSV:
+            names = ["sequence"] * group.sequence + [each.name for each in group.quantities]
+            yield f"columns = [{', '.join(map(quoted, names))}]"
+        if group.location != group.name:
+            yield f"tags = {{ location = {quoted(group.location)} }}"
+        yield ""
+
+
+def _mqtt(scenario: Scenario) -> Iterator[str]:
+    address = Address.parse(scenario.broker_url)
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    yield "[[mqtt]]"
+    yield 'name = "simulators"'
+    yield f"url = {quoted(f'mqtt://{host}:{address.port}')}"
+    if address.username is not None:
+        yield f"username = {quoted(address.username)}"
+    if address.password is not None:
+        yield 'password_file = "/path/to/a/file/with/the/password"'
+    yield f"qos = {min(1, max(group.qos for group in scenario.mqtt))}"
+    yield "subscribe = ["
+    yield from dict.fromkeys(map(_subscription, scenario.mqtt))
+    yield "]"
+    yield ""
+
+
+def _subscription(group: MqttGroup) -> str:
+    decoder = "value" if group.form == "value" else "json"
+    return f"  {{ topic = {quoted(group.topic)}, decoder = {quoted(decoder)} }},"
+
+
+def quoted(text: str) -> str:
+    """Return a TOML basic string."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

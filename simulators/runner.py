@@ -1,0 +1,124 @@
+"""Runs a scenario: all ports, the broker connection and their clock in one event loop.
+
+Order of ending: players finish their lines, ports give their readers a moment and disappear, the
+broker confirms what is outstanding (up to a minute, after a signal less than a second), the session
+is removed from the broker. A signal ends everything within two seconds; so does the last step of
+the last script, if scripts end.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from simulators.build import mqtt_parts, new_world, serial_parts
+from simulators.mqtt import Address, Part, Publisher, client_identifier, forget, play
+from simulators.pace import Pace
+from simulators.pty import Port, SerialPlayer
+from simulators.scenario import Scenario
+from simulators.script import Script
+from simulators.tally import Tally
+from simulators.world import World
+
+PATIENCE_S = 60.0
+HURRY_S = 0.7
+BROKER_S = 2.0  # how long devices on the broker wait for the first connection
+FLUSH_S = 0.5
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Runner:
+    """One run of one scenario."""
+
+    def __init__(self, scenario: Scenario, tally: Tally) -> None:
+        """Prepare inside the running event loop."""
+        self._scenario = scenario
+        self._tally = tally
+        self._pace = Pace()
+        self._publisher: Publisher | None = None
+        self._patience_s = PATIENCE_S
+        self.unacknowledged = 0
+        self.connections = 0
+
+    async def run(self, duration_s: float | None, ready: Callable[[], None]) -> None:
+        """Run for a while or until stopped; `ready` is called when all ports exist."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._interrupt)
+        try:
+            with ExitStack() as ports:
+                await self._run(duration_s, ready, ports)
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _interrupt(self) -> None:
+        self._patience_s = HURRY_S
+        self._pace.stop()
+        if self._publisher is not None:
+            self._publisher.hurry(HURRY_S)
+
+    async def _run(
+        self, duration_s: float | None, ready: Callable[[], None], ports: ExitStack
+    ) -> None:
+        world = new_world(self._scenario)
+        players = self._plug(world, ports)
+        ready()
+        async with asyncio.TaskGroup() as services:
+            tasks = [services.create_task(self._flush(), name="record")]
+            if duration_s is not None:
+                tasks.append(services.create_task(self._deadline(duration_s), name="deadline"))
+            if self._scenario.mqtt and duration_s != 0:
+                address = Address.parse(self._scenario.broker_url)
+                client_id = client_identifier(self._scenario.seed)
+                self._publisher = Publisher(address, self._tally, self._pace, client_id)
+                tasks.append(services.create_task(self._publisher.run(), name="broker"))
+            async with asyncio.TaskGroup() as group:
+                for name, player, script in players:
+                    group.create_task(player.play(script), name=f"serial[{name}]")
+                if self._publisher is not None:
+                    group.create_task(self._publish(self._publisher, world), name="mqtt")
+            self._pace.stop()
+            ports.close()
+            if self._publisher is not None:
+                await self._finish(self._publisher)
+            for task in tasks:
+                task.cancel()
+
+    def _plug(self, world: World, ports: ExitStack) -> list[tuple[str, SerialPlayer, Script]]:
+        players = []
+        for part in serial_parts(self._scenario, world):
+            port = Port(part.link)
+            port.plug()
+            ports.callback(port.unplug)
+            account = self._tally.open("serial", part.name)
+            player = SerialPlayer(port, part.group.line, self._pace, self._tally, account)
+            players.append((part.name, player, part.script))
+        return players
+
+    async def _publish(self, publisher: Publisher, world: World) -> None:
+        parts = [
+            Part(
+                self._tally.open("mqtt", part.name), part.script, part.group.qos, part.group.retain
+            )
+            for part in mqtt_parts(self._scenario, world)
+        ]
+        await publisher.ready(BROKER_S)
+        await play(parts, publisher, self._pace)
+
+    async def _finish(self, publisher: Publisher) -> None:
+        self.unacknowledged = await publisher.drained(self._patience_s)
+        self.connections = publisher.connections
+        publisher.close()
+        if not self.unacknowledged and self.connections:
+            address = Address.parse(self._scenario.broker_url)
+            await asyncio.to_thread(forget, address, client_identifier(self._scenario.seed))
+
+    async def _deadline(self, duration_s: float) -> None:
+        await self._pace.until(self._pace.now() + duration_s)
+        self._pace.stop()
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            self._tally.flush()
