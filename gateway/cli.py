@@ -52,7 +52,7 @@ def run(config_path: Path | None, *, verbose: bool) -> None:
     """
     from gateway import logs
 
-    logs.configure(verbose=verbose)
+    logs.configure(verbose=verbose, for_people=sys.stderr.isatty())
     config = _load(config_path)
     from gateway.service import run_and_leave, run_service
 
@@ -101,8 +101,8 @@ def demo(seconds: float | None, *, embedded: bool) -> None:
     from gateway.demo import run_demo
     from gateway.service import run_and_leave
 
-    logs.configure(verbose=False)
-    run_and_leave(run_demo(seconds, embedded=embedded))
+    logs.configure(verbose=False, for_people=True)
+    run_and_leave(run_demo(seconds, embedded=embedded, say=click.echo))
 
 
 @command.command()

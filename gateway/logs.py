@@ -50,13 +50,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
-def configure(*, verbose: bool) -> None:
+def configure(*, verbose: bool, for_people: bool) -> None:
     """Log to standard error. To be called before influxdb-client logs and adds its own handler."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(FloodFilter())
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
-        if sys.stderr.isatty()
+        if for_people
         else JsonFormatter()
     )
     root = logging.getLogger()

@@ -10,8 +10,9 @@ of TIME_NAMES where it reads as a time. A time is ISO 8601, or seconds, milli-, 
 nanoseconds since 1970, told apart by size; one outside 2001 to 2099 is no time. A text without a
 zone has the configured one (of two equal times in autumn, the earlier), or is not used.
 
-Limits: FIELDS_MAX quantities in a reading, NAME_MAX characters in a name; what is beyond them is
-counted as malformed elements. `null` becomes the empty text: a quantity without a value.
+Limits: FIELDS_MAX quantities in a reading, NAME_MAX characters in a name, BATCH_MAX elements in a
+batch; what is beyond them is counted as malformed elements (a nested one as one). `null` becomes
+the empty text: a quantity without a value.
 """
 
 from collections.abc import Mapping
@@ -40,6 +41,9 @@ FIELDS_MAX: Final = 256
 
 NAME_MAX: Final = 256
 
+BATCH_MAX: Final = 10_000
+"""What a payload of the largest size holds at 100 bytes each; 50 ms of work."""
+
 OPTIONS: Final = frozenset({"time", "timezone", "device"})
 """The keywords of `ObjectReader`, which decoders hand through."""
 
@@ -47,6 +51,7 @@ TIME_NAMES: Final = ("time", "Time", "timestamp", "Timestamp", "ts", "datetime",
 _TIME_NAMES: Final = frozenset(TIME_NAMES)
 _UNIT_NAMES: Final = ("unit", "units")
 _SCALARS: Final = frozenset({float, int, str, bool})
+_SURPLUS: Final = Malformed(Reason.TOO_MANY_FIELDS)
 
 
 class ObjectReader:
@@ -84,7 +89,7 @@ class ObjectReader:
             return self._one(value)
         readings: list[Reading] = []
         malformed: list[Malformed] = []
-        for element in value:
+        for element in value[:BATCH_MAX]:
             verdict = (
                 self._one(element)
                 if isinstance(element, dict)
@@ -95,6 +100,7 @@ class ObjectReader:
             else:
                 readings += verdict.readings
                 malformed += verdict.malformed
+        malformed += [Malformed(Reason.TOO_LARGE)] * (len(value) - BATCH_MAX)
         return Decoded(readings, malformed)
 
     def reading(
@@ -113,7 +119,7 @@ class ObjectReader:
         if len(values) > FIELDS_MAX:
             surplus = len(values) - FIELDS_MAX
             values = dict(islice(values.items(), FIELDS_MAX))
-            malformed += (Malformed(Reason.TOO_MANY_FIELDS),) * surplus
+            malformed += (_SURPLUS,) * surplus
         if not values and not malformed:
             return Malformed(Reason.EMPTY)
         readings = [Reading(values, units, device, "", NOTHING, observed_at_ns)] if values else []
@@ -172,7 +178,9 @@ class _Flattener:
         self.malformed: list[Malformed] = []
 
     def add(self, path: str, value: Json) -> None:
-        if len(path) > NAME_MAX:
+        if len(self.values) >= FIELDS_MAX:
+            self.malformed.append(_SURPLUS)
+        elif len(path) > NAME_MAX:
             self._lose(Reason.TOO_LONG, path)
         elif isinstance(value, dict):
             self._add_object(path, value)

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gateway import app, systemd
 from gateway.config.models import Config
@@ -55,7 +55,7 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def run_and_leave(coroutine: Coroutine[None, None, None]) -> NoReturn:
+def run_and_leave(coroutine: Coroutine[Any, Any, None]) -> NoReturn:
     """Run to the end and leave the process without joining threads.
 
     A thread may hang in a look-up or in a driver for minutes. When the coroutine has returned all
@@ -67,9 +67,11 @@ def run_and_leave(coroutine: Coroutine[None, None, None]) -> NoReturn:
     try:
         loop.run_until_complete(coroutine)
     except ConfigError as error:
-        code = _explain(error.problems, EXIT_USAGE)
+        sys.stderr.write("\n".join((*error.problems, "")))
+        code = EXIT_USAGE
     except GatewayError as error:
-        code = _explain([str(error)], EXIT_FAILED)
+        sys.stderr.write(f"{error}\n")
+        code = EXIT_FAILED
     except BaseExceptionGroup as group:
         logging.getLogger(__name__).critical("ended by a fault of its own", exc_info=group)
         code = EXIT_FAILED
@@ -78,9 +80,3 @@ def run_and_leave(coroutine: Coroutine[None, None, None]) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
-
-
-def _explain(problems: object, code: int) -> int:
-    for problem in problems if isinstance(problems, tuple | list) else ():
-        sys.stderr.write(f"{problem}\n")
-    return code

@@ -10,9 +10,10 @@ from typing import Any
 
 from gateway.clock import now_ns
 from gateway.committer import Committer
-from gateway.config.models import Config, Mqtt, Serial
-from gateway.config.models import FieldRule as FieldSettings
-from gateway.config.models import Subscription as SubscriptionSettings
+from gateway.config.models import Config
+from gateway.config.sources import FieldRule as FieldSettings
+from gateway.config.sources import Mqtt, Serial
+from gateway.config.sources import Subscription as SubscriptionSettings
 from gateway.devices import devices
 from gateway.errors import ConfigError
 from gateway.intake import MqttIntake, Pipeline, SerialIntake, Subscription

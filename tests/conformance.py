@@ -31,6 +31,7 @@ from gateway.model import (
 ARRIVAL_NS = 1_714_557_600_000_000_000
 BUFFERED_MAX = 1 << 16
 SEED = 1
+_GARBAGE_CHUNKS = 3
 _NO_OPTIONS: Mapping[str, object] = {}
 
 
@@ -60,9 +61,12 @@ def check_decoder(
     *,
     resync: bytes = b"",
     checksummed: bool = False,
-    rounds: int = 2_000,
+    mutants: int = 2_000,
 ) -> None:
-    """All of the above for a device; `resync` is what ends a broken frame of its stream."""
+    """All of the above for a device; `resync` is what ends a broken frame of its stream.
+
+    `mutants` is how many damaged payloads and pieces of noise it meets in all.
+    """
     assert vectors
     for vector in vectors:
         if device.framer is None:
@@ -70,7 +74,7 @@ def check_decoder(
         else:
             _check_stream(device, vector, resync)
         _check_damage(device, vector, resync, checksummed=checksummed)
-        _check_survival(device, vector, rounds // len(vectors))
+        _check_survival(device, vector, mutants // len(vectors))
 
 
 def feed(framer: Framer, chunks: Iterable[bytes]) -> Iterator[Framed | Noise]:
@@ -196,11 +200,11 @@ def _check_damage(device: Device, vector: Vector, resync: bytes, *, checksummed:
         assert not checksummed or {*found} <= true, f"bit {bit} is not noticed"
 
 
-def _check_survival(device: Device, vector: Vector, rounds: int) -> None:
+def _check_survival(device: Device, vector: Vector, mutants: int) -> None:
     """One decoder and one framer for all of the garbage, so that their state is mistreated too."""
     decoder = device.decoder(**vector.options)
     framer = device.framer() if device.framer is not None else None
-    for chunks in _garbage(vector.data, rounds):
+    for chunks in _garbage(vector.data, mutants // _GARBAGE_CHUNKS):
         for chunk in chunks:
             whole = Frame(chunk, ARRIVAL_NS, vector.topic, vector.captures)
             frames = [whole, whole._replace(first=True)]
@@ -231,6 +235,6 @@ def _garbage(model: bytes, rounds: int) -> Iterator[list[bytes]]:
     rng = random.Random(SEED)
     for number in range(rounds):
         if number % 10:
-            yield [mutate(rng, model) for _ in range(3)]
+            yield [mutate(rng, model) for _ in range(_GARBAGE_CHUNKS)]
         else:
-            yield [rng.randbytes(rng.randrange(300)) for _ in range(3)]
+            yield [rng.randbytes(rng.randrange(300)) for _ in range(_GARBAGE_CHUNKS)]

@@ -135,7 +135,7 @@ class InfluxSink:
         try:
             answer = await self._call("POST", self._path, self._parameters, headers, body)
         except ClientConnectorCertificateError as error:
-            return Halted(_words(f"{self._target.url}: certificate not trusted: {error}"))
+            return Halted(_words(f"{self._where()}: certificate not trusted: {error}"))
         except TimeoutError:
             return Deferred(f"{self._where()}: no answer within {self._target.timeout_s:g} s")
         except (ClientError, OSError) as error:

@@ -99,7 +99,10 @@ class Database:
 
     def pins(self) -> list[Pin]:
         with self._open() as db:
-            rows = db.execute("SELECT measurement, field, is_text FROM pins").fetchall()
+            rows = db.execute(
+                "SELECT measurement, field, is_text FROM pins "
+                "WHERE typeof(measurement) = 'text' AND typeof(field) = 'text'"  # not if damaged
+            ).fetchall()
         return [Pin(measurement, field, bool(is_text)) for measurement, field, is_text in rows]
 
     def unpin(self, measurement: str, field: str) -> bool:
@@ -273,7 +276,8 @@ def put_shared(db: sqlite3.Connection, group: Group[Row]) -> None:
     for session in group.forget:
         db.execute("DELETE FROM seen WHERE session = ?", (session,))
     for session, pairs in group.seen.items():
-        _put_seen(db, session, pairs)
+        if pairs:
+            _put_seen(db, session, pairs)
 
 
 def _put_seen(db: sqlite3.Connection, session: str, pairs: Sequence[tuple[int, bytes]]) -> None:

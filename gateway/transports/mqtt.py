@@ -106,7 +106,7 @@ class MqttTransport:
                 await connection.accepted.wait()
             await self._subscribe(connection, client)
         except TimeoutError:
-            connection.leave(f"{self._dialer.where} takes the connection, but does not speak MQTT")
+            connection.dropped(f"no answer within {self._settings.connect_timeout_s:g} s")
         except aiomqtt.MqttError as error:
             connection.leave(f"{self._dialer.where}: {error}")
         while True:

@@ -166,7 +166,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._is_receiving and exc is not None:
             self._end(exc)
         else:
-            self.dropped(str(exc) if exc else "closed without a word")
+            self.dropped(str(exc) if exc else "the broker closed the connection")
 
     # What the conversation calls.
 
@@ -184,16 +184,16 @@ class Connection(asyncio.BufferedProtocol):
         self.leave(f"{self._where} refuses the gateway ({who}): {reason}")
 
     def dropped(self, reason: str) -> None:
-        """The connection is gone, and not by our doing."""
+        """The connection ended, or leads nowhere, and not by our doing."""
         if self.ended.done():
             return
         hint = ""
         if not self._is_open:
             self.refused_version = True
-            hint = "; perhaps it is no MQTT broker, or expects TLS"
+            hint = "; perhaps this is no MQTT broker, or one that expects TLS"
         elif reason == "Session taken over" or not self._mqtt5:  # 3.1.1 cannot say so
             hint = f'; does another client use our id "{self._settings.client_id}"?'
-        self.leave(f"{self._where} ended the connection: {reason}{hint}")
+        self.leave(f"{self._where}: {reason}{hint}")
 
     def _end(self, why: BaseException) -> None:
         if not self.ended.done():

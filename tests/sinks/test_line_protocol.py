@@ -1,0 +1,128 @@
+"""Lines say what was observed, whatever the names and texts, and every InfluxDB takes them."""
+
+import math
+import random
+
+import pytest
+
+from gateway.model import FieldValue, Observation, Series, TimeSource
+from gateway.sinks.line_protocol import NAME_CHARS_MAX, TAG_CHARS_MAX, encode, make_series
+from simulators.line_protocol import parse
+
+VERSIONS = [1, 2, 3]
+
+NASTY = [
+    "plain",
+    "two words",
+    "a,b=c d",
+    '"quoted"',
+    "back\\slash",
+    "ends with \\",
+    "\\\\",
+    "#no comment",
+    "_internal",
+    "time",
+    "line\nbreak\r\n",
+    "tab\tnul\x00del\x7fc1\x9f",
+    "µ° €  🌡",
+    "\ud800 alone",
+    "%s %d %%",
+    " spaces around ",
+    "=,=,",
+    "",
+    "=" * 10_000,
+]
+
+
+def observation(series: Series, fields: dict[str, FieldValue], time_ns: int = 1) -> Observation:
+    return Observation(series, fields, time_ns, time_ns, TimeSource.ARRIVAL)
+
+
+def line(series: Series, fields: dict[str, FieldValue]) -> str:
+    encoded = encode(observation(series, fields, 1_720_000_000_123_456_789))
+    assert b"\n" not in encoded
+    return encoded.decode()
+
+
+def test_a_reading_becomes_one_line_with_sorted_tags_and_floats() -> None:
+    series = make_series("sensor", {"location": "roof", "device": "mast"})
+    assert line(series, {"temperature": 21.0, "humidity": 40.25, "state": "on"}) == (
+        "sensor,device=mast,location=roof"
+        ' temperature=21.0,humidity=40.25,state="on" 1720000000123456789'
+    )
+
+
+def test_tags_are_part_of_the_series_in_one_order() -> None:
+    assert make_series("m", {"b": "2", "a": "1"}) == make_series("m", {"a": "1", "b": "2"})
+    assert make_series("m", {"b": "2", "a": "1"}).tags == (("a", "1"), ("b", "2"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("text", NASTY)
+def test_every_name_and_value_is_taken_by_every_version(text: str, version: int) -> None:
+    series = make_series(text, {text: "v", "device": text})
+    cases: list[dict[str, FieldValue]] = [{text: 1.5}, {"t": text}, {"t": text, text: -0.0}]
+    for fields in cases:
+        point = parse(line(series, fields), 1, version)
+        assert point.measurement == series.measurement
+        assert point.tags == dict(series.tags)
+        assert point.time_ns == 1_720_000_000_123_456_789
+
+
+@pytest.mark.parametrize("text", [t for t in NASTY if t.isprintable()])
+def test_text_without_control_characters_arrives_as_it_is(text: str) -> None:
+    point = parse(line(make_series("m", {}), {"text": text}), 1, 3)
+    assert point.fields == {"text": text}
+
+
+@pytest.mark.parametrize(
+    "value", [0.0, -0.0, 1e-300, 1.7976931348623157e308, 0.1 + 0.2, 1e16, -40.0, 5e-324]
+)
+def test_numbers_arrive_exactly_and_as_floats(value: float) -> None:
+    arrived = parse(line(make_series("m", {}), {"f": value}), 1, 3).fields["f"]
+    assert isinstance(arrived, float)
+    assert (arrived, math.copysign(1, arrived)) == (value, math.copysign(1, value))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_never_reaches_the_line(bad: float) -> None:
+    series = make_series("m", {})
+    assert line(series, {"a": 1.0, "b": bad}).startswith("m a=1.0 ")
+    assert line(series, {"a": 1e308, "b": 1e308}).startswith("m a=1e+308,b=1e+308 ")
+
+
+def test_a_tag_without_a_value_is_left_out() -> None:
+    assert make_series("m", {"a": "", "b": "\n", "c": "0"}).tags == (("c", "0"),)
+
+
+def test_names_that_become_equal_stay_apart() -> None:
+    series = make_series("m", {"_id": "1", "id": "2", "id_": "3", "time": "4"})
+    assert series.tags == (("id", "2"), ("id_", "1"), ("id__", "3"), ("time_", "4"))
+
+
+def test_a_field_named_like_a_tag_gets_another_name() -> None:
+    series = make_series("m", {"channel": "3"})
+    assert parse(line(series, {"channel": 3.0, "v": 1.0}), 1, 3).fields == {
+        "channel_value": 3.0,
+        "v": 1.0,
+    }
+
+
+def test_overlong_names_and_values_are_cut_and_stay_apart() -> None:
+    one, other = (make_series("m" * 999 + end, {"t": "v" * 9999 + end}) for end in "ab")
+    assert one.measurement != other.measurement
+    assert one.tags != other.tags
+    assert len(one.measurement) == NAME_CHARS_MAX
+    assert len(one.tags[0][1]) == TAG_CHARS_MAX
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_random_text_from_the_wire_is_always_one_good_line(version: int) -> None:
+    rng = random.Random(4711)
+    alphabet = 'ab ,=\\"\n\r\t#_%é\x00\ud83d'
+    for _ in range(2000):
+        texts = ["".join(rng.choices(alphabet, k=rng.randrange(8))) for _ in range(5)]
+        series = make_series(texts[0], {texts[1]: texts[2], "device": texts[3]})
+        point = parse(line(series, {"f": 1.0, "text": texts[4]}), 1, version)
+        assert point.fields["f"] == 1.0
+        assert (point.measurement, point.tags) == (series.measurement, dict(series.tags))

@@ -1,0 +1,25 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.spool.store import Spool
+
+OpenSpool = Callable[..., Spool]
+
+
+@pytest.fixture
+def open_spool(tmp_path: Path) -> Iterator[OpenSpool]:
+    """Opens `spool.db` in a directory of the test's own, and closes it in the end."""
+    opened: list[Spool] = []
+
+    def open_(
+        path: Path = tmp_path / "spool.db", max_bytes: int = 2**31, min_free: int = 0
+    ) -> Spool:
+        spool = Spool.open(path, max_bytes=max_bytes, min_free=min_free, now_ns=lambda: 1_700)
+        opened.append(spool)
+        return spool
+
+    yield open_
+    for spool in opened:
+        spool.close()

@@ -1,0 +1,287 @@
+"""Bit flips, cut files and garbage: nothing altered is delivered, and the counts still balance."""
+
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import StoreError
+from gateway.model import Group, Pin
+from gateway.spool.store import CORRUPT_ROWS_MAX, Spool
+from tests.spool.conftest import OpenSpool
+from tests.spool.test_store import assert_balanced, lines, read_all, sql
+
+LINES = lines(1, 60)
+
+
+def fill(spool: Spool) -> Path:
+    """Six rows of ten lines, a pin and a ring, all in the one file."""
+    for start in range(0, len(LINES), 10):
+        spool.commit(
+            Group(
+                rows=LINES[start : start + 10],
+                pins=[Pin("m", "v", is_text=False)],
+                seen={"s": [(start, b"12345678")]},
+            )
+        )
+    spool.close()
+    return spool.path
+
+
+def flip(path: Path, position: int, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def test_an_altered_row_is_set_aside_and_counted_and_the_others_are_delivered(
+    open_spool: OpenSpool,
+) -> None:
+    path = fill(open_spool())
+    flip(path, path.read_bytes().index(LINES[25]) + 3, 0)
+    spool = open_spool()
+    assert read_all(spool) == LINES[:20] + LINES[30:]
+    totals = spool.totals()
+    assert (totals.corrupt, totals.pending) == (10, 50)
+    assert_balanced(spool)
+    ((body,),) = sql(path, "SELECT body FROM corrupt_rows")
+    assert isinstance(body, bytes)
+    assert body.startswith(LINES[20])
+    assert not spool.warnings
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE rows SET lines = 1000000 WHERE seq = 3",
+        "UPDATE rows SET lines = -5 WHERE seq = 3",
+        "UPDATE rows SET lines = CAST(x'fffe' AS TEXT) WHERE seq = 3",
+        "UPDATE rows SET body = CAST(x'fffe' AS TEXT) WHERE seq = 3",
+        "UPDATE rows SET body = x'' WHERE seq = 3",
+        "UPDATE rows SET crc = crc + 1 WHERE seq = 3",
+        "UPDATE rows SET seq = 1000 WHERE seq = 3",
+        "UPDATE rows SET seq = -3 WHERE seq = 3",
+    ],
+)
+def test_the_counts_come_right_whatever_is_altered_in_a_row(
+    open_spool: OpenSpool, damage: str
+) -> None:
+    path = fill(open_spool())
+    sql(path, damage)
+    spool = open_spool()
+    kept = LINES[:20] + LINES[30:]
+    assert read_all(spool) == kept
+    while batch := spool.read(0, 1, 1):
+        spool.settle(batch.rows, len(batch.lines), [])
+    totals = spool.totals()
+    assert (totals.delivered, totals.corrupt, totals.pending) == (50, 10, 0)
+    assert spool.pending_bytes() == 0
+    assert_balanced(spool)
+
+
+def test_corrupt_rows_are_kept_within_bounds(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    count = 2 * CORRUPT_ROWS_MAX + 50
+    for _ in range(count):
+        spool.commit(Group(rows=lines(1, 1)))
+    spool.close()
+    sql(spool.path, "UPDATE rows SET crc = 0 WHERE seq > 1")
+    spool = open_spool()
+    assert read_all(spool) == lines(1, 1)
+    assert spool.totals().corrupt == count - 1
+    assert sql(spool.path, "SELECT count(*) FROM corrupt_rows") == [(CORRUPT_ROWS_MAX,)]
+
+
+def test_damaged_counts_are_made_to_agree_with_the_rows(open_spool: OpenSpool) -> None:
+    path = fill(open_spool())
+    sql(path, "UPDATE totals SET value = value + 1024 WHERE name = 'pending'")
+    spool = open_spool()
+    assert "damaged counts" in spool.warnings[0]
+    assert spool.totals().pending == 60
+    assert_balanced(spool)
+    spool.close()
+    assert open_spool().warnings == []
+
+
+@pytest.mark.parametrize("garbage", [b"not a database" * 1000, os.urandom(20_000), b"\0" * 8192])
+def test_a_file_that_is_no_database_is_set_aside_and_a_new_one_begun(
+    open_spool: OpenSpool, garbage: bytes
+) -> None:
+    path = fill(open_spool())
+    path.write_bytes(garbage)
+    spool = open_spool()
+    assert "spool.db.corrupt-1" in spool.warnings[0]
+    assert path.with_name("spool.db.corrupt-1").read_bytes() == garbage
+    spool.commit(Group(rows=LINES))
+    assert read_all(spool) == LINES
+    assert_balanced(spool)
+    spool.close()
+    path.write_bytes(garbage)
+    assert "spool.db.corrupt-2" in open_spool().warnings[0]
+
+
+def test_a_truncated_file_gives_back_what_it_still_has(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    kept = [line for n in range(50) for line in lines(10 * n, 10 * n + 9, size=500)]
+    for start in range(0, len(kept), 10):
+        spool.commit(Group(rows=kept[start : start + 10], pins=[Pin("m", "v", is_text=True)]))
+    spool.close()
+    size = spool.path.stat().st_size
+    os.truncate(spool.path, size // 2)
+    spool = open_spool()
+    found = read_all(spool)
+    assert len(kept) // 4 < len(found) < len(kept)
+    assert found == [line for line in kept if line in set(found)]
+    totals = spool.totals()
+    assert totals.spooled == len(kept)
+    assert totals.corrupt == len(kept) - len(found)
+    assert_balanced(spool)
+    assert spool.pins() == [Pin("m", "v", is_text=True)]
+
+
+def test_damage_met_while_running_is_salvaged_at_the_next_call(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    kept = [line for n in range(100) for line in lines(10 * n, 10 * n + 9, size=500)]
+    for start in range(0, len(kept), 10):
+        spool.commit(Group(rows=kept[start : start + 10]))
+    with spool._open() as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        db.execute("PRAGMA shrink_memory")
+    content = bytearray(spool.path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 4096 * 8] = b"\xaa" * 4096 * 8
+    spool.path.write_bytes(content)
+    found: list[bytes] = []
+    for _ in range(3):
+        try:
+            found = read_all(spool)
+        except StoreError as error:
+            assert "damaged" in str(error)  # noqa: PT017 -- it may also be read without one
+    assert len(kept) // 2 < len(found) < len(kept)
+    assert set(found) < set(kept)
+    spool.commit(Group(rows=LINES))
+    assert read_all(spool) == found + LINES
+    totals = spool.totals()
+    assert totals.spooled == len(kept) + len(LINES)
+    assert totals.corrupt == len(kept) - len(found)
+    assert_balanced(spool)
+
+
+def test_rows_that_a_salvage_lost_while_they_were_sent_are_delivered_after_all(
+    open_spool: OpenSpool,
+) -> None:
+    spool = open_spool()
+    spool.commit(Group(rows=LINES[:10]))
+    spool.commit(Group(rows=LINES[10:]))
+    batch = spool.read(0, 10**9, 10**9)
+    assert batch is not None
+    with spool._transaction() as (db, counts):  # what a salvage does
+        db.execute("DELETE FROM rows WHERE seq = 1")
+        spool._repair(db, counts)
+    assert spool.totals().corrupt == 10
+    spool.settle(batch.rows, 60, [])
+    totals = spool.totals()
+    assert (totals.delivered, totals.corrupt, totals.pending) == (60, 0, 0)
+    assert_balanced(spool)
+
+
+def interrupted_before_the_new_file_is_complete(path: Path) -> None:
+    path.with_name("spool.db.new").write_bytes(b"half a file")
+
+
+def interrupted_before_the_new_file_has_the_name(path: Path) -> None:
+    path.replace(path.with_name("spool.db.new"))
+    Path(f"{path}-wal").write_bytes(b"the log of the damaged file")
+
+
+@pytest.mark.parametrize(
+    "interrupted",
+    [
+        interrupted_before_the_new_file_is_complete,
+        interrupted_before_the_new_file_has_the_name,
+    ],
+)
+def test_a_crash_during_a_salvage_loses_nothing(
+    open_spool: OpenSpool, interrupted: Callable[[Path], None]
+) -> None:
+    path = fill(open_spool())
+    interrupted(path)
+    assert read_all(open_spool()) == LINES
+
+
+def deliver(spool: Spool) -> list[bytes]:
+    """Read and settle everything; damage may be met on the way, and is mended by trying again."""
+    found: list[bytes] = []
+    for _ in range(5):
+        try:
+            while batch := spool.read(0, 500, 10):
+                spool.settle(batch.rows, len(batch.lines), [])
+                found += batch.lines
+        except StoreError:
+            continue
+        return found
+    raise AssertionError("the damage does not go away")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_flipped_bit_is_harmless(open_spool: OpenSpool, tmp_path: Path, seed: int) -> None:
+    """Nowhere in the file: no exception but StoreError, no line that was not committed."""
+    rng = random.Random(seed)
+    original = fill(open_spool())
+    used = [n for n, byte in enumerate(original.read_bytes()) if byte]
+    refused = 0
+    for attempt in range(50):
+        directory = tmp_path / str(attempt)
+        directory.mkdir()
+        path = directory / "spool.db"
+        shutil.copy(original, path)
+        flip(path, rng.choice(used), rng.randrange(8))
+        try:
+            spool = open_spool(path)
+        except StoreError:
+            refused += 1
+            continue
+        assert all(isinstance(pin.measurement + pin.field, str) for pin in spool.pins())
+        assert len(spool.seen("s")) <= 6
+        found = deliver(spool)
+        assert set(found) <= set(LINES)
+        totals = spool.totals()
+        assert totals.spooled + totals.retried == (
+            totals.delivered + totals.dead + totals.evicted + totals.corrupt + totals.pending
+        )
+        assert totals.pending == 0
+        spool.close()
+        shutil.rmtree(directory)
+    assert refused < 4, "of another program, or of a newer version, by the look of it"
+
+
+def test_a_flipped_bit_in_the_log_ends_it_there(open_spool: OpenSpool, tmp_path: Path) -> None:
+    spool = open_spool()
+    for line in LINES:
+        spool.commit(Group(rows=[line]))
+    copy = tmp_path / "copy" / "spool.db"
+    copy.parent.mkdir()
+    shutil.copy(spool.path, copy)
+    log = Path(f"{copy}-wal")
+    shutil.copy(f"{spool.path}-wal", log)
+    flip(log, log.stat().st_size // 2, 3)
+    found = read_all(open_spool(copy))
+    assert found == LINES[: len(found)]
+    assert found
+
+
+def test_the_damaged_file_can_still_be_inspected(open_spool: OpenSpool) -> None:
+    path = fill(open_spool())
+    sql(path, "PRAGMA writable_schema = ON")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = 'CREATE TABLE pins (x)' WHERE name = 'pins'")
+    spool = open_spool()
+    assert read_all(spool) == LINES
+    aside = path.with_name("spool.db.corrupt-1")
+    assert sql(aside, "SELECT count(*) FROM rows") == [(6,)]

@@ -1,0 +1,168 @@
+"""Random actions against the spool and a list: same lines, same counts, whatever happens between.
+
+The model is what the spool promises, as plainly as it can be said; a crash is a copy of the files
+at any instant between calls, and a full disk is a page limit.
+"""
+
+import random
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import StoreError
+from gateway.model import DeadLetter, Group, Pin, Totals
+from gateway.spool.database import SEEN_MAX
+from gateway.spool.store import Spool
+from tests.spool.conftest import OpenSpool
+
+STEPS = 250
+
+
+@dataclass
+class Model:
+    """The spool as lists."""
+
+    lines: list[bytes] = field(default_factory=list)
+    totals: Totals = field(default_factory=Totals)
+    pins: dict[tuple[str, str], bool] = field(default_factory=dict)
+    seen: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
+    dead: list[DeadLetter] = field(default_factory=list)
+
+    def commit(self, group: Group[bytes]) -> None:
+        self.lines += group.rows
+        self.totals.spooled += len(group.rows)
+        self.totals.pending += len(group.rows)
+        self.pins |= {(pin.measurement, pin.field): pin.is_text for pin in group.pins}
+        for session in group.forget:
+            self.seen.pop(session, None)
+        for session, pairs in group.seen.items():
+            self.seen[session] = (self.seen.get(session, []) + pairs)[-SEEN_MAX:]
+
+    def settle(self, lines: list[bytes], dead: list[DeadLetter]) -> None:
+        for line in lines:
+            self.lines.remove(line)
+        self.dead += dead
+        self.totals.delivered += len(lines) - len(dead)
+        self.totals.dead += len(dead)
+        self.totals.pending -= len(lines)
+
+
+class Trial:
+    """The spool and its model, in step."""
+
+    def __init__(self, rng: random.Random, open_spool: OpenSpool, directory: Path) -> None:
+        self.rng, self.open_spool, self.directory = rng, open_spool, directory
+        self.model = Model()
+        self.written = self.crashes = 0
+        self.spool = open_spool(directory / "0" / "spool.db")
+
+    def group(self) -> Group[bytes]:
+        rows = []
+        for _ in range(self.rng.choice((0, 1, 10, 300))):
+            self.written += 1
+            rows.append(b"m v=%d " % self.written + b"x" * self.rng.randrange(600))
+        numbers = [self.rng.randrange(65536) for _ in range(self.rng.choice((0, 1, 20, 4000)))]
+        return Group(
+            rows=rows,
+            pins=[Pin("m", self.rng.choice("abc"), self.rng.random() < 0.5)],
+            seen={self.rng.choice("xy"): [(n, self.rng.randbytes(8)) for n in numbers]},
+            forget={"x"} if self.rng.random() < 0.1 else set(),
+        )
+
+    def commit(self) -> None:
+        group = self.group()
+        self.spool.commit(group)
+        self.model.commit(group)
+
+    def commit_on_a_full_disk(self) -> None:
+        group = self.group()
+        with self.spool._open() as db:
+            pages = db.execute("PRAGMA page_count").fetchone()[0]
+            db.execute(f"PRAGMA max_page_count = {pages}")
+        try:
+            self.spool.commit(group)
+        except StoreError:
+            self.check()
+        else:  # it fitted into free pages
+            self.model.commit(group)
+            group = Group()
+        finally:
+            with self.spool._open() as db:
+                db.execute(f"PRAGMA max_page_count = {2**30}")
+        self.spool.commit(group)
+        self.model.commit(group)
+
+    def settle(self) -> None:
+        after = 0
+        for _ in range(self.rng.randrange(3)):  # another batch than the first may be settled
+            skipped = self.spool.read(after, 20_000, 100)
+            after = skipped.rows[-1] if skipped else 0
+        batch = self.spool.read(after, self.rng.choice((1, 20_000, 10**9)), 1000)
+        if batch is None:
+            return
+        dead = [DeadLetter(line, 400, "no") for line in batch.lines if self.rng.random() < 0.1]
+        self.spool.settle(batch.rows, len(batch.lines) - len(dead), dead)
+        self.model.settle(list(batch.lines), dead)
+
+    def unpin(self) -> None:
+        name = self.rng.choice("abc")
+        assert self.spool.unpin("m", name) == (self.model.pins.pop(("m", name), None) is not None)
+
+    def reopen(self) -> None:
+        self.spool.close()
+        self.spool = self.open_spool(self.spool.path)
+
+    def crash(self) -> None:
+        self.crashes += 1
+        copy = self.directory / str(self.crashes)
+        shutil.copytree(self.spool.path.parent, copy, ignore=shutil.ignore_patterns("*-shm"))
+        self.spool.close()
+        shutil.rmtree(self.spool.path.parent)
+        self.spool = self.open_spool(copy / "spool.db")
+
+    def check(self) -> None:
+        """After each step: all that can be asked of the spool."""
+        model, totals = self.model, self.spool.totals()
+        assert read_all(self.spool) == model.lines
+        assert totals == model.totals
+        assert totals.spooled + totals.retried == (
+            totals.delivered + totals.dead + totals.evicted + totals.corrupt + totals.pending
+        )
+        assert self.spool.pending_bytes() == sum(len(line) + 1 for line in model.lines)
+        assert {(p.measurement, p.field): p.is_text for p in self.spool.pins()} == model.pins
+        assert {s: self.spool.seen(s) for s in "xy"} == {s: model.seen.get(s, []) for s in "xy"}
+        assert [k.letter for k in reversed(self.spool.dead_letters(10**9))] == model.dead
+        assert self.spool.warnings == []
+
+
+def read_all(spool: Spool) -> list[bytes]:
+    lines: list[bytes] = []
+    after = 0
+    while batch := spool.read(after, 30_000, 150):
+        assert batch.size == sum(len(line) + 1 for line in batch.lines)
+        lines += batch.lines
+        after = batch.rows[-1]
+    return lines
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_spool_does_what_its_model_does(
+    open_spool: OpenSpool, tmp_path: Path, seed: int
+) -> None:
+    rng = random.Random(seed)
+    trial = Trial(rng, open_spool, tmp_path)
+    actions = [
+        *[trial.commit] * 4,
+        *[trial.settle] * 6,
+        *[trial.crash] * 2,
+        trial.commit_on_a_full_disk,
+        trial.reopen,
+        trial.unpin,
+    ]
+    for _ in range(STEPS):
+        rng.choice(actions)()
+        trial.check()
+    assert trial.model.totals.delivered > 1000
+    assert trial.crashes > 10

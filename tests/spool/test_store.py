@@ -1,0 +1,315 @@
+import shutil
+import sqlite3
+import stat
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import StoreError
+from gateway.model import DeadLetter, Group, Observation, Pin, TimeSource
+from gateway.sinks.line_protocol import make_series
+from gateway.spool.database import SEEN_MAX
+from gateway.spool.store import ROW_BYTES, Spool
+from tests.spool.conftest import OpenSpool
+
+
+def lines(first: int, last: int, size: int = 0) -> list[bytes]:
+    return [b"m,device=d v=%d " % n + b"x" * size for n in range(first, last + 1)]
+
+
+def read_all(spool: Spool) -> list[bytes]:
+    """Everything the spool would deliver."""
+    found: list[bytes] = []
+    after = 0
+    while batch := spool.read(after, 10**9, 10**9):
+        found += batch.lines
+        after = batch.rows[-1]
+    return found
+
+
+def assert_balanced(spool: Spool) -> None:
+    t = spool.totals()
+    assert t.spooled + t.retried == t.delivered + t.dead + t.evicted + t.corrupt + t.pending
+    assert t.pending == len(read_all(spool))
+
+
+def sql(path: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    """Run a statement behind the spool's back."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        return db.execute(statement, parameters).fetchall()
+
+
+def test_what_is_committed_is_read_back_in_order_and_survives_reopening(
+    open_spool: OpenSpool,
+) -> None:
+    spool = open_spool()
+    spool.commit(Group(rows=lines(1, 3)))
+    spool.commit(Group(rows=lines(4, 5)))
+    assert read_all(spool) == lines(1, 5)
+    spool.close()
+    again = open_spool()
+    assert read_all(again) == lines(1, 5)
+    assert again.totals().pending == 5
+    assert again.pending_bytes() == sum(len(line) + 1 for line in lines(1, 5))
+    assert_balanced(again)
+
+
+def test_an_observation_is_packed_as_line_protocol(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    series = make_series("sensor", {"device": "roof"})
+    row = spool.pack(Observation(series, {"temperature": 21.5}, 7, 8, TimeSource.ARRIVAL))
+    assert row == b"sensor,device=roof temperature=21.5 7"
+    assert spool.size(row) == len(row) + 1
+
+
+def test_a_batch_keeps_to_its_limits_but_has_at_least_one_row(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    for first in (1, 4, 7):
+        spool.commit(Group(rows=lines(first, first + 2)))
+    by_lines = spool.read(0, 10**9, 7)
+    assert by_lines is not None
+    assert by_lines.lines == lines(1, 6)
+    assert by_lines.size == sum(len(line) + 1 for line in by_lines.lines)
+    smallest = spool.read(by_lines.rows[-1], 1, 1)
+    assert smallest is not None
+    assert smallest.lines == lines(7, 9)
+    assert spool.read(smallest.rows[-1], 10**9, 10**9) is None
+
+
+def test_large_groups_become_several_rows_so_that_batches_can_be_small(
+    open_spool: OpenSpool,
+) -> None:
+    spool = open_spool()
+    many = [*lines(1, 300, size=1000), b"m v=0 " + b"x" * 2 * ROW_BYTES, *lines(1, 2)]
+    spool.commit(Group(rows=many))
+    first = spool.read(0, 1, 1)
+    assert first is not None
+    assert ROW_BYTES // 2 < first.size <= ROW_BYTES
+    assert read_all(spool) == many
+
+
+def test_settled_rows_are_gone_and_counted(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    spool.commit(Group(rows=lines(1, 3)))
+    spool.commit(Group(rows=lines(4, 5)))
+    batch = spool.read(0, 10**9, 3)
+    assert batch is not None
+    spool.settle(batch.rows, 2, [DeadLetter(batch.lines[1], 400, "bad \ud800" + "!" * 600)])
+    totals = spool.totals()
+    assert (totals.spooled, totals.delivered, totals.dead, totals.pending) == (5, 2, 1, 2)
+    assert_balanced(spool)
+    spool.close()
+    again = open_spool()
+    assert again.totals() == totals
+    assert read_all(again) == lines(4, 5)
+    (kept,) = again.dead_letters(10)
+    assert (kept.at_ns, kept.letter.line, kept.letter.status) == (1_700, batch.lines[1], 400)
+    assert kept.letter.message == ("bad ?" + "!" * 600)[:500]
+
+
+def test_settling_must_account_for_every_line(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    spool.commit(Group(rows=lines(1, 3)))
+    batch = spool.read(0, 10**9, 10**9)
+    assert batch is not None
+    with pytest.raises(ValueError, match="3 lines to settle, not 2 and 0"):
+        spool.settle(batch.rows, 2, [])
+    assert read_all(spool) == lines(1, 3)
+    assert spool.totals().delivered == 0
+
+
+def test_row_numbers_are_not_used_again_while_a_reader_remembers_them(
+    open_spool: OpenSpool,
+) -> None:
+    spool = open_spool()
+    after = 0
+    for n in range(1, 4):
+        spool.commit(Group(rows=lines(n, n)))
+        batch = spool.read(after, 10**9, 10**9)
+        assert batch is not None
+        assert batch.lines == lines(n, n)
+        spool.settle(batch.rows, 1, [])
+        after = batch.rows[-1]
+
+
+def test_dead_letters_are_bounded(open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.spool.store.DEAD_LETTERS_MAX", 100)
+    spool = open_spool()
+    for n in range(0, 120, 10):
+        spool.commit(Group(rows=lines(n, n + 9)))
+        batch = spool.read(0, 10**9, 10**9)
+        assert batch is not None
+        spool.settle(batch.rows, 0, [DeadLetter(line, 400, "no") for line in batch.lines])
+    kept = spool.dead_letters(10**9)
+    assert [k.letter.line for k in reversed(kept)] == lines(20, 119)
+    assert spool.dead_letters(1) == kept[:1]
+    assert spool.totals().dead == 120
+
+
+def test_pins_are_kept_and_freed(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    text, number = Pin("sensor", "state", is_text=True), Pin("sensor", "power", is_text=False)
+    spool.commit(Group(pins=[text, number]))
+    spool.close()
+    again = open_spool()
+    assert sorted(again.pins()) == sorted([text, number])
+    assert again.unpin("sensor", "state")
+    assert not again.unpin("sensor", "state")
+    assert again.pins() == [number]
+
+
+def pairs(first: int, last: int) -> list[tuple[int, bytes]]:
+    return [(n % 65536, n.to_bytes(8, "big")) for n in range(first, last + 1)]
+
+
+def test_the_redelivery_ring_keeps_the_last_messages_of_each_session(
+    open_spool: OpenSpool,
+) -> None:
+    spool = open_spool()
+    for first, last in ((1, 7), (8, 4_000), (4_001, 10_003), (10_004, 10_008)):
+        spool.commit(Group(seen={"a": pairs(first, last), "b": pairs(first, first)}))
+    spool.close()
+    again = open_spool()
+    assert again.seen("a") == pairs(10_008 - SEEN_MAX + 1, 10_008)
+    assert [digest for _, digest in again.seen("b")] == [
+        n.to_bytes(8, "big") for n in (1, 8, 4_001, 10_004)
+    ]
+    assert sql(again.path, "SELECT count(*) FROM seen WHERE session = 'a'") == [(3,)]
+    again.commit(Group(forget={"a"}, seen={"a": pairs(1, 2)}))
+    assert again.seen("a") == pairs(1, 2)
+    assert len(again.seen("b")) == 4
+
+
+def test_a_full_disk_refuses_the_commit_and_keeps_the_rest(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    spool.commit(Group(rows=lines(1, 3)))
+    before = spool.totals()
+    with spool._open() as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages}")
+    group = Group(
+        rows=lines(4, 400, size=200),
+        pins=[Pin("m", "v", is_text=False)],
+        seen={"s": pairs(1, 3)},
+    )
+    for _ in range(2):
+        with pytest.raises(StoreError, match="the disk is full"):
+            spool.commit(group)
+        assert read_all(spool) == lines(1, 3)
+        assert (spool.totals(), spool.pins(), spool.seen("s")) == (before, [], [])
+    with spool._open() as db:
+        db.execute("PRAGMA max_page_count = 100000")
+    spool.commit(group)
+    assert read_all(spool) == lines(1, 3) + group.rows
+    assert spool.totals().spooled == 400
+    assert_balanced(spool)
+
+
+def test_a_database_that_another_program_holds_is_an_error_that_passes(
+    open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.spool.database._BUSY_S", 0)
+    spool = open_spool()
+    with closing(sqlite3.connect(spool.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="another program holds"):
+            spool.commit(Group(rows=lines(1, 1)))
+    spool.commit(Group(rows=lines(1, 1)))
+    assert read_all(spool) == lines(1, 1)
+
+
+def test_room_is_what_the_limits_leave(open_spool: OpenSpool, tmp_path: Path) -> None:
+    spool = open_spool(max_bytes=200_000)
+    assert spool.has_room()
+    spool.commit(Group(rows=lines(1, 200, size=1000)))
+    assert not spool.has_room()
+    batch = spool.read(0, 10**9, 10**9)
+    assert batch is not None
+    spool.settle(batch.rows, 200, [])
+    spool.close()  # the log counts too, until it is checkpointed
+    assert open_spool(max_bytes=200_000).has_room(), "pages that are free are room"
+    free = shutil.disk_usage(tmp_path).free
+    assert not open_spool(tmp_path / "other.db", min_free=2 * free).has_room()
+
+
+def test_a_drained_backlog_gives_its_space_back_in_steps(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    spool.commit(Group(rows=lines(1, 12_000, size=1000)))
+    spool.close()
+    spool = open_spool()
+    sizes = [spool.path.stat().st_size]
+    while batch := spool.read(0, 500_000, 10**9):
+        spool.settle(batch.rows, len(batch.lines), [])
+    for n in range(20):
+        spool.commit(Group(rows=lines(n, n)))
+        batch = spool.read(0, 500_000, 10**9)
+        assert batch is not None
+        spool.settle(batch.rows, 1, [])
+    spool.close()
+    sizes.append(spool.path.stat().st_size)
+    assert sizes[0] > 12_000_000
+    assert sizes[1] < 6_000_000
+
+
+def test_the_file_is_private_and_keeps_what_it_was_set_up_for(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    assert stat.S_IMODE(spool.path.stat().st_mode) == 0o600
+    with spool._open() as db:
+        settings = {
+            name: db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "auto_vacuum", "secure_delete")
+        }
+    assert settings == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "auto_vacuum": 2,
+        "secure_delete": 0,
+    }
+
+
+def test_a_file_of_a_newer_version_or_another_program_is_refused_untouched(
+    open_spool: OpenSpool, tmp_path: Path
+) -> None:
+    spool = open_spool()
+    spool.commit(Group(rows=lines(1, 3)))
+    spool.close()
+    sql(spool.path, "PRAGMA user_version = 2")
+    with pytest.raises(StoreError, match="newer version of the gateway"):
+        open_spool()
+    sql(spool.path, "PRAGMA user_version = 1")
+    assert read_all(open_spool()) == lines(1, 3)
+    other = tmp_path / "other.db"
+    sql(other, "CREATE TABLE photos (name)")
+    with pytest.raises(StoreError, match="belongs to another program"):
+        open_spool(other)
+    assert sql(other, "SELECT name FROM sqlite_master") == [("photos",)]
+
+
+def test_a_directory_that_cannot_be_made_is_said_in_words(
+    open_spool: OpenSpool, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"file/spool\.db: (Not a directory|File exists)"):
+        open_spool(tmp_path / "file" / "spool.db")
+
+
+def test_rows_are_as_the_documented_format_says(open_spool: OpenSpool) -> None:
+    """A reader written from the description of the format, not from the code."""
+    from zlib import crc32  # noqa: PLC0415
+
+    spool = open_spool()
+    spool.commit(Group(rows=lines(1, 3), seen={"s": [(258, b"12345678")]}))
+    spool.commit(Group(rows=lines(4, 4)))
+    spool.close()
+    rows = sql(spool.path, "SELECT seq, lines, crc, committed_ns, body FROM rows ORDER BY seq")
+    assert all(a[0] < b[0] for a, b in pairwise(rows))  # type: ignore[operator]
+    for seq, count, crc, committed_ns, body in rows:
+        assert isinstance(body, bytes)
+        assert crc == crc32(f"{seq} {count}\n".encode() + body)
+        assert body.count(b"\n") + 1 == count
+        assert committed_ns == 1_700
+    assert b"\n".join(row[4] for row in rows).split(b"\n") == lines(1, 4)  # type: ignore[misc]
+    assert sql(spool.path, "SELECT * FROM seen") == [("s", 1, b"\x01\x0212345678")]
+    assert ("pending", 4) in sql(spool.path, "SELECT name, value FROM totals")
