@@ -101,7 +101,7 @@ def port_settings(entry: Serial) -> PortSettings:
         port=entry.port,
         baudrate=entry.baudrate,
         bytesize=entry.bytesize,
-        parity=entry.parity[0].upper(),
+        parity=entry.parity,
         stopbits=entry.stopbits,
         dtr=entry.dtr,
         rts=entry.rts,

@@ -182,7 +182,7 @@ def _expand(
             return [expanded(item, (*loc, index)) for index, item in enumerate(value)]
         if isinstance(value, str):
             text, words = _expand_text(value, environ)
-            problems.extend(Problem(loc, word, found=False) for word in words)
+            problems.extend(Problem(loc, word, found=False) for word in words[:1])
             return text
         return value
 

@@ -55,6 +55,9 @@ def from_validation(error: ValidationError) -> Iterator[Problem]:
             yield missing_key(loc)
         elif kind == "extra_forbidden":
             yield unknown_key(loc, keys_at(loc[:-1]))
+        elif kind == "unknown_name":
+            nearest = did_you_mean(str(found["input"]), found["ctx"]["known"])
+            yield Problem(loc, f"{found['msg']}{nearest}")
         elif kind == "value_error":
             yield Problem(loc, str(found["ctx"]["error"]))
         else:
@@ -148,9 +151,8 @@ def _shown(loc: Loc, value: object) -> str | None:
 
 def _shown_text(text: str, *, address: bool) -> str | None:
     """A text, unless it may carry credentials (`user:password@`, `?token=`)."""
-    if re.search(r":.*@", text, re.DOTALL) or (address and re.search(r"[@?#]", text)):
-        return None
-    return _quoted(text)
+    has_credentials = ":" in text.rpartition("@")[0]
+    return None if has_credentials or (address and re.search(r"[@?#]", text)) else _quoted(text)
 
 
 def _quoted(text: str) -> str:

@@ -3,6 +3,7 @@
 Part of `models.py`, which see.
 """
 
+from functools import cache
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 
-from gateway.config.nearest import did_you_mean
+from gateway.config.nearest import unknown_name
 from gateway.config.values import (
     Duration,
     Label,
@@ -40,9 +41,15 @@ MQTT_PORT = 1883
 MQTTS_PORT = 8883
 
 
+@cache
+def _spellings(dimension: str) -> tuple[str, ...]:
+    """Every way to write a unit of the dimension; of any, where it is empty."""
+    return tuple(text for text, unit in spellings() if dimension in ("", unit.dimension))
+
+
 def _quantity(name: str) -> str:
     if name not in QUANTITIES:
-        raise ValueError(f"no such quantity{did_you_mean(name, QUANTITIES)}")
+        raise unknown_name("no such quantity", QUANTITIES)
     return name
 
 
@@ -109,8 +116,7 @@ class FieldRule(Section):
         dimension = UNITS[quantity.unit].dimension if quantity and quantity.unit in UNITS else ""
         unit = find_unit(spelling, dimension)
         if unit is None:
-            known = [text for text, unit in spellings() if dimension in ("", unit.dimension)]
-            raise ValueError(f"no such unit{did_you_mean(spelling, known)}")
+            raise unknown_name("no such unit", _spellings(dimension))
         if quantity and (quantity.text or conversion_for(quantity, unit) is None):
             raise ValueError(
                 f"{quantity.name} is stored in {quantity.unit or 'words'}, and this unit does not "
