@@ -28,7 +28,17 @@ WORDS = {
     "errors",
     "ledger",
 }
-CORE = {"framing", "devices", "normalize", "series", "backoff", "topics", "payloads", "objects"}
+CORE = {
+    "framing",
+    "devices",
+    "normalize",
+    "series",
+    "backoff",
+    "topics",
+    "payloads",
+    "objects",
+    "labels",
+}
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"intake", "committer", "delivery"}
 SHELL = {
