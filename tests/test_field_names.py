@@ -1,4 +1,4 @@
-"""Field names: valid whatever the device says, different for different names, ending in the unit."""
+"""Field names: valid whatever a device says, different for different names, ending in the unit."""
 
 import re
 

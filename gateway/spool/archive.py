@@ -150,7 +150,8 @@ class Archive(Database):
         """
         with self._open() as db:
             samples = db.execute(
-                "SELECT time, series, prefix, name, coalesce(text, value) AS stored FROM samples "
+                "SELECT time, series, prefix, name, "
+                "coalesce(CAST(text AS TEXT), CAST(value AS REAL)) AS stored FROM samples "
                 "CROSS JOIN series ON series.id = series CROSS JOIN fields ON fields.id = field "
                 "WHERE (time, series) > (?, ?) AND stored IS NOT NULL "
                 "ORDER BY time, series, field",

@@ -271,8 +271,8 @@ class Database:
 
 def put_shared(db: sqlite3.Connection, group: Group[Row]) -> None:
     """Store what a group carries beside its rows: pins and the redelivery rings."""
-    if group.pins:
-        db.executemany("INSERT OR REPLACE INTO pins VALUES (?, ?, ?)", group.pins)
+    pins = [(storable(pin.measurement), storable(pin.field), pin.is_text) for pin in group.pins]
+    db.executemany("INSERT OR REPLACE INTO pins VALUES (?, ?, ?)", pins)
     for session in group.forget:
         db.execute("DELETE FROM seen WHERE session = ?", (session,))
     for session, pairs in group.seen.items():
@@ -304,7 +304,8 @@ def _connection(path: Path) -> sqlite3.Connection:
         on_error.callback(db.close)
         db.text_factory = _lenient_text
         db.execute("PRAGMA synchronous = FULL")
-        # Where SQLite is built to overwrite what it deletes, as in Debian, that doubles the writes.
+        # Where SQLite is built to overwrite what it deletes, as in Debian, that doubles the bytes
+        # written per delivered batch.
         db.execute("PRAGMA secure_delete = OFF")
         db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")

@@ -31,11 +31,10 @@ class DataDir:
             _lock(self._file)
             _write_pid(self._file)
         except BlockingIOError as error:
-            pid = os.read(self._file, _PID_BYTES_MAX).decode("ascii", "replace").strip()
+            pid = _read_pid(self._file) or "unknown"
             os.close(self._file)
-            holder = f"process {pid or 'unknown'}"
             raise DataDirBusyError(
-                f"data directory {path} is in use by another gateway ({holder})"
+                f"data directory {path} is in use by another gateway (process {pid})"
             ) from error
         except OSError as error:
             os.close(self._file)
@@ -57,6 +56,32 @@ class DataDir:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def holder(path: Path) -> int | None:
+    """The process that holds the directory (0: not known), or None; creates nothing.
+
+    Raises StoreError where that cannot be told.
+    """
+    try:
+        file = os.open(path / "lock", os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"data directory {path}: {error.strerror}") from error
+    try:
+        _lock(file)
+    except BlockingIOError:
+        pid = _read_pid(file)
+        return int(pid) if pid.isdigit() else 0
+    finally:
+        os.close(file)
+    return None
+
+
+def _read_pid(file: int) -> str:
+    """Empty while the holder has not written it yet."""
+    return os.read(file, _PID_BYTES_MAX).decode("ascii", "replace").strip()
 
 
 def _write_pid(file: int) -> None:

@@ -58,7 +58,8 @@ def _copy(
             return False
         if row is None:
             return True
-        target.execute(insert, row)
+        with suppress(sqlite3.IntegrityError):  # a row that cannot have been written like that
+            target.execute(insert, row)
 
 
 def replace_damaged(path: Path) -> Path:

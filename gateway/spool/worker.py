@@ -34,7 +34,7 @@ class _Outcome(Generic[T]):
         traceback: TracebackType | None,
     ) -> bool:
         self._error = error
-        return True
+        return True  # whatever it is, it belongs to whoever awaits the call
 
     def take(self, value: T) -> None:
         self._value = value

@@ -195,8 +195,13 @@ def interrupted_before_the_new_file_is_complete(path: Path) -> None:
 
 
 def interrupted_before_the_new_file_has_the_name(path: Path) -> None:
-    path.replace(path.with_name("spool.db.new"))
-    Path(f"{path}-wal").write_bytes(b"the log of the damaged file")
+    complete = path.with_name("spool.db.new")
+    shutil.copy(path, complete)
+    with closing(sqlite3.connect(path, isolation_level=None)) as damaged:
+        damaged.execute("DELETE FROM rows")
+        shutil.copy(f"{path}-wal", path.with_name("log"))
+    path.unlink()
+    path.with_name("log").replace(f"{path}-wal")  # would delete the rows of the new file as well
 
 
 @pytest.mark.parametrize(

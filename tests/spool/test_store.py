@@ -118,6 +118,10 @@ def test_settling_must_account_for_every_line(open_spool: OpenSpool) -> None:
         spool.settle(batch.rows, 2, [])
     assert read_all(spool) == lines(1, 3)
     assert spool.totals().delivered == 0
+    spool.settle(batch.rows, 3, [])
+    with pytest.raises(ValueError, match="settled before"):
+        spool.settle(batch.rows, 3, [])
+    assert_balanced(spool)
 
 
 def test_row_numbers_are_not_used_again_while_a_reader_remembers_them(
@@ -158,6 +162,8 @@ def test_pins_are_kept_and_freed(open_spool: OpenSpool) -> None:
     assert again.unpin("sensor", "state")
     assert not again.unpin("sensor", "state")
     assert again.pins() == [number]
+    again.commit(Group(pins=[Pin("sensor", "no \ud800 unicode", is_text=False)]))
+    assert len(again.pins()) == 2
 
 
 def pairs(first: int, last: int) -> list[tuple[int, bytes]]:
@@ -177,6 +183,9 @@ def test_the_redelivery_ring_keeps_the_last_messages_of_each_session(
         n.to_bytes(8, "big") for n in (1, 8, 4_001, 10_004)
     ]
     assert sql(again.path, "SELECT count(*) FROM seen WHERE session = 'a'") == [(3,)]
+    again.commit(Group(seen={"c": pairs(1, 1)}))
+    again.commit(Group(seen={"c": pairs(2, SEEN_MAX)}))
+    assert again.seen("c") == pairs(1, SEEN_MAX)
     again.commit(Group(forget={"a"}, seen={"a": pairs(1, 2)}))
     assert again.seen("a") == pairs(1, 2)
     assert len(again.seen("b")) == 4

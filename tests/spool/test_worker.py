@@ -56,6 +56,8 @@ async def test_the_loop_goes_on_while_a_call_blocks(worker: Worker) -> None:
 async def test_cancelling_the_await_lets_the_function_run_to_its_end(worker: Worker) -> None:
     gate = threading.Event()
     done: list[str] = []
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     blocked = asyncio.ensure_future(worker.call(gate.wait, 5))
     queued = asyncio.ensure_future(worker.call(done.append, "queued"))
     await asyncio.sleep(0)
@@ -67,6 +69,7 @@ async def test_cancelling_the_await_lets_the_function_run_to_its_end(worker: Wor
     gate.set()
     await worker.call(done.append, "later")
     assert done == ["queued", "later"]
+    assert complaints == []
 
 
 async def test_closing_lets_the_calls_made_before_finish() -> None:

@@ -1,0 +1,190 @@
+"""Group commit: nothing is acknowledged before it is on disk, and nothing is forgotten."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.committer import UNCOMMITTED_MAX
+from gateway.ledger import Account, Stage
+from gateway.model import Pin, Reason
+from tests.fakes import Rig, Wire, observation, turns
+
+
+def add(rig: Rig, *numbers: int, account: Account | None = None) -> None:
+    """What a pipeline does with so many readings."""
+    account = account or rig.account
+    account.readings += len(numbers)
+    rig.committer.add(account, [observation(number) for number in numbers])
+
+
+@asynccontextmanager
+async def running(rig: Rig) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(rig.committer.run())
+        yield
+        rig.committer.stop()
+        await task
+
+
+async def test_what_was_added_is_committed_in_order_and_the_counts_move() -> None:
+    rig = Rig()
+    async with running(rig):
+        add(rig, 1, 2)
+        add(rig, 3)
+        assert rig.account.uncommitted == 3
+        assert rig.balanced()
+        rig.committer.hurry()
+        await turns()
+        assert [row.time_ns % 10 for row in rig.disk.rows()] == [1, 2, 3]
+        assert (rig.account.uncommitted, rig.account.spooled) == (0, 3)
+    assert rig.balanced()
+
+
+async def test_without_a_hurry_the_interval_decides() -> None:
+    rig = Rig(interval_s=0.0)
+    async with running(rig):
+        add(rig, 1)
+        await turns()
+        assert len(rig.disk.rows()) == 1
+
+
+async def test_an_acknowledgement_never_precedes_its_commit() -> None:
+    rig = Rig()
+    wire = Wire()
+    async with running(rig):
+        rig.worker.gate.clear()
+        add(rig, 1)
+        rig.committer.acknowledge_later(wire, 7)
+        rig.committer.hurry()
+        await turns()
+        assert wire.acknowledged == []
+        add(rig, 2)
+        rig.committer.acknowledge_later(wire, 8)
+        rig.worker.gate.set()
+        await turns()
+        assert wire.acknowledged == [7]
+        rig.committer.hurry()
+        await turns()
+        assert wire.acknowledged == [7, 8]
+
+
+async def test_a_message_without_observations_is_acknowledged_too() -> None:
+    rig = Rig()
+    wire = Wire()
+    async with running(rig):
+        rig.committer.acknowledge_later(wire, 7)
+        rig.committer.hurry()
+        await turns()
+        assert wire.acknowledged == [7]
+
+
+async def test_a_group_that_the_disk_refuses_is_kept_and_tried_again() -> None:
+    rig = Rig()
+    wire = Wire()
+    rig.disk.failures = 3
+    async with running(rig):
+        add(rig, 1)
+        rig.committer.acknowledge_later(wire, 7)
+        rig.committer.hurry()
+        await turns(200)
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        assert [row.time_ns % 10 for row in rig.disk.rows()] == [1]
+        assert wire.acknowledged == [7]
+        assert rig.committer.problem == ""
+    assert rig.balanced()
+
+
+async def test_stop_commits_what_is_there_and_gives_up_on_a_dead_disk() -> None:
+    rig = Rig()
+    async with running(rig):
+        add(rig, 1)
+    assert len(rig.disk.rows()) == 1
+    dead = Rig()
+    dead.disk.failures = 10**9
+    async with asyncio.timeout(5), running(dead):
+        add(dead, 1)
+    assert dead.disk.rows() == []
+    assert dead.account.uncommitted == 1
+    assert dead.balanced()
+
+
+async def test_a_full_spool_sheds_what_cannot_wait_counts_it_and_recovers() -> None:
+    rig = Rig(interval_s=0.0)
+    told: list[str] = []
+    rig.committer.on_block.append(told.append)
+    async with running(rig):
+        rig.disk.room = False
+        add(rig, 1)
+        await turns()
+        assert not rig.committer.accepting.is_set()
+        assert len(told) == 1
+        add(rig, 2, 3)
+        assert rig.account.shed == 2
+        assert rig.balanced()
+        rig.disk.room = True
+        await asyncio.wait_for(rig.committer.accepting.wait(), 5)
+        add(rig, 4)
+        await turns()
+    assert [row.time_ns % 10 for row in rig.disk.rows()] == [1, 4]
+    assert rig.ledger.losses["mast", Stage.SHED, Reason.SPOOL_FULL].count == 2
+    assert rig.balanced()
+
+
+async def test_memory_is_bounded_while_the_disk_is_slow() -> None:
+    rig = Rig(interval_s=0.0)
+    async with running(rig):
+        rig.worker.gate.clear()
+        count = UNCOMMITTED_MAX // 100
+        add(rig, *range(count // 2))
+        rig.committer.hurry()
+        await turns()
+        add(rig, *range(count // 2, count + 10))
+        assert not rig.committer.accepting.is_set()
+        add(rig, 1, 2, 3)
+        assert rig.account.shed == 3
+        rig.worker.gate.set()
+        await asyncio.wait_for(rig.committer.accepting.wait(), 5)
+    assert len(rig.disk.rows()) == count + 10
+    assert rig.balanced()
+
+
+async def test_a_group_carries_pins_units_and_the_identity_of_its_messages() -> None:
+    rig = Rig()
+    async with running(rig):
+        rig.catalogue.pin("sensor", "temperature", is_text=False)
+        rig.catalogue.publish_unit("sensor", "temperature", "Cel")
+        rig.committer.remember("home", 7, b"12345678")
+        add(rig, 1)
+        rig.committer.hurry()
+        await turns()
+    group = rig.disk.groups[0]
+    assert group.pins == [Pin("sensor", "temperature", is_text=False)]
+    assert group.seen == {"home": [(7, b"12345678")]}
+    units = [row for row in group.rows if row.series.measurement == "units"]
+    assert [dict(row.fields) for row in units] == [{"unit": "Cel"}]
+    assert rig.balanced()
+
+
+async def test_a_forgotten_session_takes_its_uncommitted_messages_along() -> None:
+    rig = Rig()
+    async with running(rig):
+        rig.committer.remember("home", 7, b"12345678")
+        rig.committer.forget("home")
+        rig.committer.remember("home", 8, b"87654321")
+        rig.committer.hurry()
+        await turns()
+    assert rig.disk.groups[0].forget == {"home"}
+    assert rig.disk.groups[0].seen == {"home": [(8, b"87654321")]}
+
+
+async def test_observers_see_what_was_taken_and_commits_are_announced() -> None:
+    rig = Rig()
+    seen: list[str] = []
+    commits: list[int] = []
+    rig.committer.observers.append(lambda source, _: seen.append(source))
+    rig.committer.on_commit.append(lambda: commits.append(len(rig.disk.rows())))
+    async with running(rig):
+        add(rig, 1, 2)
+    assert seen == ["mast", "mast"]
+    assert commits[0] == 2
