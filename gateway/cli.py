@@ -75,18 +75,41 @@ def check(config_path: Path | None, *, connect: bool, schema: bool) -> None:
 
         click.echo(json.dumps(make_schema(), indent=2))
         return
-    config = _load(config_path)
-    from gateway.check import check_config, check_connections
+    try:
+        config = _load(config_path)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        click.echo(_counted(len(error.problems), "problem"), err=True)
+        sys.exit(EXIT_USAGE)
+    from gateway.check import check_config
 
-    for warning in check_config(config):
+    warnings = check_config(config)
+    for warning in warnings:
         click.echo(f"warning: {warning}")
-    if not connect:
+    if warnings:
+        click.echo(f"The configuration is valid, with {_counted(len(warnings), 'warning')}.")
+    else:
         click.echo("The configuration is fine.")
-        return
-    failed = asyncio.run(check_connections(config, click.echo))
-    if failed:
-        sys.exit(EXIT_FAILED)
-    click.echo("Everything answers.")
+    if connect:
+        _check_connections(config)
+
+
+def _check_connections(config: "Config") -> NoReturn:
+    from gateway.check import check_connections
+    from gateway.errors import TransportError
+    from gateway.service import run_and_leave
+
+    async def check_all() -> None:
+        if failed := await check_connections(config, click.echo):
+            raise TransportError(f"{_counted(failed, 'check')} failed.")
+        click.echo("Everything answers.")
+
+    run_and_leave(check_all())
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @command.command()
@@ -179,15 +202,23 @@ def types_unpin(measurement: str, field: str, config_path: Path | None) -> None:
 
 @command.command()
 @CONFIG
-@click.option("--output", type=click.Path(path_type=Path), help="Write line protocol to a file.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write line protocol instead; compressed as *.gz, - is standard output.",
+)
 def export(config_path: Path | None, output: Path | None) -> None:
     """Send the archive on to InfluxDB, or write it as line protocol.
 
     Example: sensor-gateway export --output archive.lp
     """
-    from gateway.export import export_archive
+    from functools import partial
 
-    asyncio.run(export_archive(_load(config_path), output))
+    from gateway.export import export_archive
+    from gateway.service import run_and_leave
+
+    run_and_leave(export_archive(_load(config_path), output, partial(click.echo, err=True)))
 
 
 def _load(config_path: Path | None) -> "Config":

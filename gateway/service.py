@@ -63,9 +63,11 @@ def run_and_leave(coroutine: Coroutine[Any, Any, None]) -> NoReturn:
     interpreter's own end would wait for it.
     """
     code = 0
-    loop = asyncio.new_event_loop()
+    runner = asyncio.Runner()
     try:
-        loop.run_until_complete(coroutine)
+        runner.run(coroutine)
+    except KeyboardInterrupt:
+        code = EXIT_FAILED
     except ConfigError as error:
         sys.stderr.write("\n".join((*error.problems, "")))
         code = EXIT_USAGE

@@ -24,11 +24,20 @@ Limits: LINE_MAX bytes except for JSON; headers are learned from streams, not fr
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from gateway.errors import ConfigError
 from gateway.framing.delimited import LINE_MAX, Lines
+from gateway.labels import (
+    NUMBER_PATTERN,
+    STATES,
+    Names,
+    known_unit,
+    read_name,
+    read_names,
+    read_number,
+    read_value,
+)
 from gateway.ledger import EXAMPLE_BYTES
 from gateway.model import (
     NOTHING,
@@ -41,16 +50,9 @@ from gateway.model import (
     Value,
     Verdict,
 )
-from gateway.objects import OPTIONS, ObjectReader
+from gateway.objects import FIELDS_MAX, OPTIONS, ObjectReader
 from gateway.payloads import to_text
 from gateway.quantities import find_quantity
-from gateway.units import find_unit
-
-STATES: Final = frozenset(
-    {"on", "off", "true", "false", "open", "closed", "yes", "no"}
-    | {"nan", "none", "null", "unknown", "unavailable", "n/a", "-", "--", "---"}
-)
-"""Words that stand for a value, and so never for a name."""
 
 _PADDING: Final = b" \r\n\0"
 
@@ -80,7 +82,7 @@ class TextDecoder:
             self._table.reopen()
             return Learned() if self._table.learn(text) else Ignored(Reason.FIRST_LINE)
         found = self._table.row(text) or _read_pairs(text)
-        if found is None and (value := _read_value(text)) is not None:
+        if found is None and (value := read_value(text)) is not None:
             found = _Found({"value": value}, NOTHING)
         if found is None and not frame.topic and self._table.learn(text):
             return Learned()
@@ -101,65 +103,11 @@ class _Found(NamedTuple):
     units: Mapping[str, str]
 
 
-# ------------------------------------------------------------------------- names and values
-
-_NAME: Final = re.compile(r"""[^\W\d][^=:,;?!"{}<>|\\]{0,71}""")
-_NAME_WITH_UNIT: Final = re.compile(r"(.*\S)\s*[(\[]([^()\[\]]+)[)\]]")
-_HEXADECIMAL: Final = re.compile(r"\b0[xX]")
-_NUMBER_PATTERN: Final = r"[+-]?(?:\d++(?:[.,]\d++|\.)?|\.\d++)(?:[eE][+-]?\d{1,4})?"
-_NUMBER: Final = re.compile(_NUMBER_PATTERN)
-_NUMBER_AND_UNIT: Final = re.compile(rf"({_NUMBER_PATTERN})\s*([^\d\s,;=:].{{0,23}})")
-_DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+")
-
-
-@lru_cache(maxsize=1024)
-def _read_name(text: str) -> tuple[str, str] | None:
-    """A name and the unit that stands in brackets behind it: "temp (°C)"; None where it is none."""
-    name = text.strip(' \t"')
-    if not _NAME.fullmatch(name) or _HEXADECIMAL.search(name) or name.lower() in STATES:
-        return None
-    match = _NAME_WITH_UNIT.fullmatch(name)
-    if match is not None and (unit := _known_unit(match[2])):
-        return match[1], unit
-    return name, ""
-
-
-def _known_unit(spelling: str) -> str:
-    """The spelling if it is a unit's, else ""; a star was a degree sign, as in "*C"."""
-    unit = spelling.strip()
-    if unit[:1] == "*":
-        unit = f"°{unit[1:]}"
-    return unit if find_unit(unit) is not None else ""
-
-
-def _read_number(text: str) -> float | None:
-    """As Python reads numbers, with `nan` and `inf`, without underscores."""
-    try:
-        return float(text) if "_" not in text else None
-    except ValueError:
-        return None
-
-
-def _read_value(text: str, *, comma: bool = False) -> float | str | None:
-    """A number, a number with a known unit (kept as text), or None; `comma`: a decimal one."""
-    number = _read_number(text)
-    if number is not None:
-        return number
-    if comma and _DECIMAL_COMMA.fullmatch(text):
-        return float(text.replace(",", "."))
-    if text.lower().lstrip("+-") == "ovf":
-        return float("inf")  # what Arduino's print calls a number beyond 32 bits
-    match = _NUMBER_AND_UNIT.fullmatch(text)
-    if match is None or (not comma and "," in match[1]):
-        return None
-    unit = _known_unit(match[2])
-    return f"{match[1].replace(',', '.')} {unit}" if unit else None
-
-
 # ------------------------------------------------------------------------------------ pairs
 
 _SEPARATORS: Final = (";", "\t", ",", " ")
 _BETWEEN_PAIRS: Final = " ,;\t\r\n"
+_NUMBER: Final = re.compile(NUMBER_PATTERN)
 _NAME_AND_MARK: Final = {
     mark: re.compile(rf"""[{_BETWEEN_PAIRS}]*+([^\W\d][^{mark},;"{{}}]{{0,71}}+){mark}[ \t]*+""")
     for mark in "=:"
@@ -177,40 +125,44 @@ def _read_pairs(text: str) -> _Found | None:
     mark = "=" if "=" in text else ":"
     if mark not in text:
         return None
-    pairs = _split_pairs(text, mark) or _scan_pairs(text.rstrip(_BETWEEN_PAIRS), mark)
-    if pairs is None:
+    return _named(_split_pairs(text, mark)) or _named(
+        _scan_pairs(text.rstrip(_BETWEEN_PAIRS), mark)
+    )
+
+
+def _named(pairs: dict[str, Value] | None) -> _Found | None:
+    """The pairs under their names proper, or None where these are no names."""
+    named = read_names(tuple(pairs)) if pairs else None
+    if pairs is None or named is None:
         return None
-    values: dict[str, Value] = {}
-    units: dict[str, str] = {}
-    for raw, value in pairs:
-        named = _read_name(raw)
-        if named is None:
-            return None
-        name, unit = named
-        values[name] = value
-        if unit:
-            units[name] = unit
-    return _Found(values, units)
+    return _Found(dict(zip(named.names, pairs.values(), strict=True)), named.units)
 
 
-def _split_pairs(text: str, mark: str) -> list[tuple[str, float]] | None:
+def _split_pairs(text: str, mark: str) -> dict[str, Value] | None:
     """The fast way: plain numbers between separators of one kind."""
-    parts = [text]
-    if text.count(mark) > 1:
-        parts = text.split(next((s for s in _SEPARATORS[:3] if s in text), None))
-    pairs = []
-    for part in parts:
-        name, _, rest = part.partition(mark)
-        number = _read_number(rest)
-        if number is None:
-            return None
-        pairs.append((name.strip(), number))
+    if text.count(mark) == 1:
+        parts = [text]
+    elif ";" in text:
+        parts = text.split(";")
+    elif "," in text:
+        parts = text.split(",")
+    else:
+        parts = text.split()
+    pairs: dict[str, Value] = {}
+    try:
+        for part in parts:
+            name, _, number = part.partition(mark)
+            if "_" in number:
+                return None
+            pairs[name] = float(number)
+    except ValueError:
+        return None
     return pairs
 
 
-def _scan_pairs(text: str, mark: str) -> list[tuple[str, Value]] | None:
+def _scan_pairs(text: str, mark: str) -> dict[str, Value] | None:
     """The thorough way, from left to right: units, words, separators of several kinds."""
-    pairs: list[tuple[str, Value]] = []
+    pairs: dict[str, Value] = {}
     position = 0
     while position < len(text):
         name = _NAME_AND_MARK[mark].match(text, position)
@@ -220,7 +172,7 @@ def _scan_pairs(text: str, mark: str) -> list[tuple[str, Value]] | None:
         if scanned is None:
             return None
         value, position = scanned
-        pairs.append((name[1].strip(), value))
+        pairs[name[1]] = value
     return pairs
 
 
@@ -246,7 +198,7 @@ def _scan_unit(text: str, start: int) -> tuple[str, int]:
     """The known unit at this place, and where it ends; without one "" and the same place."""
     for pattern in (_LONG_UNIT, _SHORT_UNIT):
         match = pattern.match(text, start)
-        if match is not None and (unit := _known_unit(match[1])):
+        if match is not None and (unit := known_unit(match[1])):
             return unit, match.end()
     return "", start
 
@@ -255,7 +207,7 @@ def _scan_word(text: str, start: int, mark: str) -> tuple[Value, int] | None:
     match = _WORD[mark].match(text, start)
     if match is None or not _is_boundary(text, match.end()):
         return None
-    number = _read_value(match[0])
+    number = read_value(match[0])
     if number is not None:
         return number, match.end()
     if mark == ":" and match[0].lower() not in STATES:
@@ -275,7 +227,7 @@ class _Table:
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._fixed = bool(columns)
-        self._names, self._units = _configured(columns) if columns else ((), {})
+        self._columns = _configured(columns) if columns else Names((), NOTHING)
         self._known = False
         """The header had a name of the dictionary, so one without is prose."""
         self._separators: tuple[str, ...] = _SEPARATORS
@@ -283,7 +235,7 @@ class _Table:
 
     def row(self, text: str) -> _Found | None:
         """The values of a row of the table, or None where the line is none."""
-        count = len(self._names)
+        count = len(self._columns.names)
         if not count:
             return None
         for separator in self._separators:
@@ -302,15 +254,15 @@ class _Table:
         cells = _cells(text, separator)
         if not cells[-1]:
             cells.pop()
-        named = [pair for cell in cells if (pair := _read_name(cell)) is not None]
-        if len(named) < len(cells) or len(named) < 2:  # noqa: PLR2004
+        named = read_names(tuple(cells))
+        if named is None or not 1 < len(cells) <= FIELDS_MAX:
             return False
-        known = any(find_quantity(name) is not None for name, _ in named)
-        prose = separator == " " or any(" " in name for name, _ in named)
+        known = any(find_quantity(name) is not None for name in named.names)
+        prose = separator == " " or any(" " in name for name in named.names)
         if not known and (prose or self._known):
             return False
         if not self._fixed:
-            self._names, self._units = _distinct(named)
+            self._columns = named
             self._separators = (separator,)
             self._known = known
         return True
@@ -324,54 +276,41 @@ class _Table:
         values: dict[str, Value] = {}
         doubtful = 0
         comma = separator != ","
-        for name, cell in zip(self._names, cells, strict=True):
-            value = _read_value(cell, comma=comma)
+        for name, cell in zip(self._columns.names, cells, strict=True):
+            value = read_value(cell, comma=comma)
             if value is None:
                 value = cell.strip('"')
                 doubtful += cell.lower() not in STATES
             if name:
                 values[name] = value
         prose = doubtful == len(cells) or (doubtful and separator == " ")
-        return None if prose else _Found(values, self._units)
+        return None if prose else _Found(values, self._columns.units)
 
 
 def _cells(text: str, separator: str) -> list[str]:
     return text.split() if separator == " " else [c.strip() for c in text.split(separator)]
 
 
-def _distinct(named: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Names and units of a header; a name that occurs again gets its column's number."""
-    units: dict[str, str] = {}
-    names: list[str] = []
-    for number, (name, unit) in enumerate(named, 1):
-        distinct = f"{name}.{number}" if name in names else name
-        names.append(distinct)
-        if unit:
-            units[distinct] = unit
-    return tuple(names), units
-
-
-def _configured(columns: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+def _configured(columns: Sequence[str]) -> Names:
     """Names and units of the option; raises ConfigError."""
     if isinstance(columns, str) or not all(isinstance(c, str) for c in columns):
         raise ConfigError([f"columns: a list of names is expected, not {columns!r}"])
-    named = [(_read_name(c) if c else ("", "")) for c in columns]
-    wrong = [c for c, pair in zip(columns, named, strict=True) if pair is None]
-    names = [pair[0] for pair in named if pair is not None]
-    twice = {name for name in names if name and names.count(name) > 1}
-    problems = [f"columns: {c!r} is no name" for c in wrong]
-    problems += [f"columns: {name!r} stands there twice" for name in sorted(twice)]
-    if not any(names):
+    wanted = [column for column in columns if column]
+    problems = [f"columns: {c!r} is no name" for c in wanted if read_name(c) is None]
+    problems += [f"columns: {c!r} stands there twice" for c in set(wanted) if wanted.count(c) > 1]
+    if not wanted:
         problems.append("columns: no name is left")
-    if problems:
-        raise ConfigError(problems)
-    return tuple(names), {name: unit for pair in named if pair for name, unit in [pair] if unit}
+    named = read_names(tuple(wanted))
+    if problems or named is None:
+        raise ConfigError(problems or ["columns: the names are not distinct"])
+    names = iter(named.names)
+    return Names(tuple(next(names) if column else "" for column in columns), named.units)
 
 
 def _has_columns(text: str) -> bool:
     """Whether the line looks like a row, had the table such columns."""
     cells = re.split(r"[,;\t ]+", text)
-    numbers = sum(_read_number(cell) is not None for cell in cells)
+    numbers = sum(read_number(cell) is not None for cell in cells)
     return numbers > 1 and 2 * numbers >= len(cells)
 
 

@@ -53,10 +53,12 @@ class Lines:
         head, *lines = data.split(b"\n")
         rest = lines.pop()
         self._end(head, out)
-        plain = not data.translate(None, _PLAIN)
-        for line in lines:
-            self._line(line, out, plain=plain)
-        self._keep(rest, out)
+        if lines:
+            plain = not data.translate(None, _PLAIN)
+            for line in lines:
+                self._line(line, out, plain=plain)
+        if rest:
+            self._keep(rest, out)
         return out
 
     def close(self) -> Sequence[Noise]:
@@ -98,7 +100,8 @@ class Lines:
 
     def _first_line(self, line: bytes, out: list[Framed | Noise]) -> None:
         """Take a first line that is not all text: the text at its end may be whole."""
-        before = len(line.rstrip(_PLAIN))
+        starts = (i for i, byte in enumerate(line, 1) if byte not in _PLAIN)
+        before = next(start for start in starts if to_text(line[start:]) is not None)
         text = line[before:].strip(_PADDING)
         size = len(line) + 1
         if not text:

@@ -323,7 +323,9 @@ def test_a_message_has_no_first_line_and_teaches_no_header() -> None:
 # ------------------------------------------------------------------------------- first lines
 
 
-@pytest.mark.parametrize("text", ["p=21.5 hum=45", "1.5", "5,45", "1.5,45", "ello", "t:1,h:2"])
+@pytest.mark.parametrize(
+    "text", ["p=21.5 hum=45", "1.5", "5,45", "1.5,45", "ello", "t:1,h:2", "C),hum"]
+)
 def test_a_first_line_that_may_be_cut_is_ignored(text: str) -> None:
     decoder = DEVICE.decoder(columns=["temp", "hum"])
     assert line(decoder, text, first=True) == Ignored(Reason.FIRST_LINE)

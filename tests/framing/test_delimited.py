@@ -87,6 +87,12 @@ def test_the_text_after_the_noise_of_a_first_line_is_kept() -> None:
         Framed(b"temp,hum", 10, first=True),
         Framed(b"1,2", 4),
     ]
+    for degree in (b"\xb0", b"\xc2\xb0"):
+        line = b"temp (" + degree + b"C)"
+        assert list(Lines().feed(b"\xf3\x80" + line + b"\n")) == [
+            Noise(b"\xf3\x80", 2, Reason.NOT_TEXT),
+            Framed(line, len(line) + 1, first=True),
+        ]
     assert list(Lines().feed(b"\xff\xff\r\n")) == [Noise(b"\xff\xff\r", 4, Reason.NOT_TEXT)]
 
 
