@@ -89,6 +89,7 @@ class Gateway:
     def problems(self) -> list[str]:
         """What keeps readings from their way, in words; none: all is well."""
         found = [f"{a.source}: {a.problem}" for a in self.ledger.accounts.values() if a.problem]
+        found += [f"{s.account.source}: {words}" for s in self.sources for words in s.problems()]
         if self.committer.problem:
             found.append(f"store: {self.committer.problem}")
         if self.delivery is not None and self.delivery.problem:

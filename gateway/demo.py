@@ -94,7 +94,6 @@ class _Demo:
             gateway.committer.observers.append(self._show)
             await self._play()
             gateway.committer.observers.remove(self._show)
-            logging.getLogger("gateway").setLevel(logging.ERROR)  # the devices are gone, as planned
             await self._drain(gateway)
             self._say("")
             self._report_ledger(gateway)
@@ -128,6 +127,7 @@ class _Demo:
                 pass
             finally:
                 ended_early = devices.returncode is not None
+                logging.getLogger("gateway").setLevel(logging.ERROR)  # they go away as planned
                 await end(devices)
         if ended_early:
             self._failures.append(f"the devices ended: {log_path.read_text()[-500:]}")
@@ -244,7 +244,9 @@ async def _configuration(folder: Path, mqtt: Server, influx: Server | None) -> C
     output, errors = await process.communicate()
     if process.returncode:
         raise TransportError(f"the simulators do not start: {errors.decode()}")
+    address = f'url = "{mqtt.url}"'
     devices = output.decode().rpartition("\n{")[0]
+    devices = devices.replace(address, f'{address}\nprotocol = "{mqtt.protocol}"')
     parts = [f'[gateway]\nname = "demo"\ndata_dir = "{folder}/data"\n']
     if influx is not None:
         parts.append(f'[influxdb]\nversion = 1\nurl = "{influx.url}"\ndatabase = "{DATABASE}"\n')

@@ -54,6 +54,7 @@ class Server(NamedTuple):
 
     url: str
     words: str
+    protocol: str = "auto"
 
 
 def free_port() -> int:
@@ -83,6 +84,7 @@ async def broker(folder: Path, *, embedded: bool) -> AsyncIterator[Server]:
                 f"amqtt (embedded; no mosquitto is installed), on port {port}"
                 if not embedded
                 else f"amqtt (embedded), on port {port}",
+                "3.1.1",
             )
 
 

@@ -12,7 +12,7 @@ source.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from gateway.backoff import Backoff
@@ -151,6 +151,9 @@ class Connection(Acknowledger, Protocol):
     @property
     def unacknowledged_messages(self) -> int: ...
 
+    @property
+    def problems(self) -> Sequence[str]: ...
+
     def leave(self, why: str) -> None: ...
 
 
@@ -169,6 +172,8 @@ class Message(Protocol):
     def duplicate(self) -> bool: ...
     @property
     def identifier(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
 
 
 class Subscription:
@@ -241,7 +246,14 @@ class MqttIntake:
         if self._connection is not None:
             self._connection.leave(why)
 
+    def problems(self) -> Sequence[str]:
+        """What the broker has against some of our subscriptions, in words."""
+        return self._connection.problems if self._connection is not None else ()
+
     def _process(self, message: Message, now_ns: int) -> list[Observation]:
+        if message.skipped:  # so long that its payload was not even read into memory
+            self._lose(Stage.MALFORMED, Reason.TOO_LARGE, message, now_ns)
+            return []
         routed = self._router.route(message.topic)
         if routed is None:
             self._lose(Stage.IGNORED, Reason.UNROUTED, message, now_ns)

@@ -4,7 +4,7 @@ A part of the composition root: here `Config` ends, and plain values go on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,8 @@ class Source:
     run: Callable[[], Awaitable[None]]
     allowed: asyncio.Event
     """While it is not set the source stays away."""
+    problems: Callable[[], Sequence[str]] = tuple
+    """What is wrong though it is connected."""
 
 
 def serial_source(entry: Serial, parts: Parts) -> Source:
@@ -92,7 +94,10 @@ def mqtt_source(
     parts.committer.on_block.append(intake.leave)
     broker = MqttTransport(entry.name, broker_settings(entry, session), state)
     return Source(
-        account, lambda: broker.run(intake.opened, intake.receive), parts.committer.accepting
+        account,
+        lambda: broker.run(intake.opened, intake.receive),
+        parts.committer.accepting,
+        intake.problems,
     )
 
 

@@ -71,6 +71,7 @@ class Wire:
 
     session_present: bool = True
     unacknowledged_messages: int = 0
+    problems: list[str] = field(default_factory=list)
     acknowledged: list[int] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 

@@ -168,6 +168,15 @@ async def test_every_message_is_acknowledged_after_the_commit_whatever_became_of
     assert rig.balanced()
 
 
+async def test_a_message_too_long_for_memory_is_counted_and_acknowledged() -> None:
+    rig = Mqtt()
+    rig.intake.receive(rig.wire, Message("s/a", b"", 1, False, False, 7, skipped=10**9))  # noqa: FBT003
+    await rig.commit()
+    assert rig.wire.acknowledged == [7]
+    assert rig.ledger.losses["home", Stage.MALFORMED, Reason.TOO_LARGE].count == 1
+    assert rig.balanced()
+
+
 async def test_retained_messages_are_taken_where_they_are_wanted() -> None:
     rig = Mqtt(retained=True)
     rig.receive(b"1", retain=True)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,7 +54,7 @@ async def tail(data_dir: Path) -> AsyncIterator["Observed | Missed"]:
         try:
             async for line in response.content:
                 yield json.loads(line)
-        except aiohttp.ClientPayloadError:
+        except aiohttp.ClientError:
             return  # the gateway has ended
 
 
@@ -97,9 +98,9 @@ async def _ask(
                 if not response.ok:
                     raise TransportError(await response.text())
                 yield response
-    except PermissionError as error:
-        raise TransportError(f"{data_dir} belongs to another user: try with sudo") from error
     except TimeoutError as error:
         raise TransportError(f"the gateway on {data_dir} does not answer") from error
     except (aiohttp.ClientError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == EACCES:
+            raise TransportError(f"{data_dir} belongs to another user: try with sudo") from error
         raise TransportError(f"no gateway is running on {data_dir}") from error

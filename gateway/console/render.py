@@ -4,7 +4,7 @@ Names and values come from devices, and a terminal obeys control characters: `_p
 them, and nothing is read as markup.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def render_status(status: "Status") -> RenderableType:
         _head(status),
         *(Text(f"  {_plain(problem)}", "yellow") for problem in status["health"]["problems"]),
         _table("Sources", ("source", "", "frames", "observations", "last frame", "problem"),
-               (_source(name, source) for name, source in status["ledger"]["sources"].items())),
+               _sources(status)),
         _table("Ledger", ("", "came", "went", ""), map(_equation, status["ledger"]["equations"])),
         _losses(status),
         _table("Devices", ("device", "measurement", "values", "age"),
@@ -64,6 +64,12 @@ def _head(status: "Status") -> Text:
     ]
     words = ", ".join(_plain(part) for part in parts if part)
     return Text.assemble((f"{state}  ", f"bold {_STYLES[state]}"), words)
+
+
+def _sources(status: "Status") -> Iterator[tuple[str, ...]]:
+    for name, source in status["ledger"]["sources"].items():
+        if source["kind"] != "internal":
+            yield _source(name, source)
 
 
 def _source(name: str, source: "SourceStatus") -> tuple[str, ...]:

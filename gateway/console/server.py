@@ -149,13 +149,14 @@ class _Console:
 async def _serve_control(console: _Console, data_dir: Path) -> None:
     application = web.Application()
     application.add_routes([*console.routes(), *console.control_routes()])
-    async with _running(application) as runner:
-        try:
-            with control_socket(data_dir) as listener:
+    try:
+        # The runner ends before the socket: a closed one cannot be taken out of the event loop.
+        with control_socket(data_dir) as listener:
+            async with _running(application) as runner:
                 await web.SockSite(runner, listener).start()
                 await _for_ever()
-        except OSError as error:
-            log.warning("status and tail will not work: no socket in %s: %s", data_dir, error)
+    except OSError as error:
+        log.warning("status and tail will not work: no socket in %s: %s", data_dir, error)
 
 
 async def _serve_port(
@@ -254,6 +255,7 @@ async def _set_headers(_request: web.Request, response: web.StreamResponse) -> N
             "Content-Security-Policy": _POLICY,
             "Cross-Origin-Resource-Policy": "same-origin",
             "Referrer-Policy": "no-referrer",
+            "Server": "sensor-gateway",
             "X-Content-Type-Options": "nosniff",
         }
     )

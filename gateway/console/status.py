@@ -106,6 +106,8 @@ class LatencyStatus(TypedDict):
     count: int
     p50_s: float | None
     p99_s: float | None
+    buckets: list[tuple[float, int]]
+    """Upper edges in seconds and counts, of buckets that hold any: two looks make a period."""
 
 
 class FieldStatus(TypedDict):
@@ -294,6 +296,7 @@ def _latency(latency: Latency) -> LatencyStatus:
         "count": latency.total,
         "p50_s": latency.quantile_s(0.5),
         "p99_s": latency.quantile_s(0.99),
+        "buckets": list(latency.buckets()),
     }
 
 

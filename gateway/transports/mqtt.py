@@ -86,17 +86,15 @@ class MqttTransport:
         connection = Connection(self._settings, opened, receive, mqtt5=mqtt5)
         client = _Client(self._settings, connection, mqtt5=mqtt5)
         connection.conversation = client
-        try:
-            await self._dialer.dial(connection)
-            client.connect()
-            async with asyncio.TaskGroup() as tasks:
-                chores = tasks.create_task(
-                    self._attend(connection, client), name=f"mqtt[{self._name}]"
-                )
+        await self._dialer.dial(connection)
+        client.connect()
+        async with asyncio.TaskGroup() as tasks:
+            chores = tasks.create_task(self._attend(connection, client), name=f"mqtt[{self._name}]")
+            try:
                 await asyncio.wait([connection.ended])
+            finally:
+                connection.leave("the gateway left")
                 chores.cancel()
-        finally:
-            connection.leave("the gateway left")
         return connection
 
     async def _attend(self, connection: Connection, client: "_Client") -> None:
@@ -105,6 +103,7 @@ class MqttTransport:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 await connection.accepted.wait()
             await self._subscribe(connection, client)
+            connection.subscribed.set()
         except TimeoutError:
             connection.dropped(f"no answer within {self._settings.connect_timeout_s:g} s")
         except aiomqtt.MqttError as error:
@@ -156,7 +155,7 @@ class _Client:
             username=settings.username,
             password=settings.password,
             protocol=aiomqtt.ProtocolVersion.V5 if mqtt5 else aiomqtt.ProtocolVersion.V311,
-            clean_session=None if mqtt5 else False,
+            clean_session=None if mqtt5 else settings.session_expiry_s == 0,
         )
         paho = self._paho = self._aiomqtt._client  # noqa: SLF001
         paho._create_socket = lambda: self  # type: ignore[method-assign]  # noqa: SLF001
@@ -204,12 +203,12 @@ class _Client:
             )
         else:
             answers = await self._aiomqtt.subscribe(wanted.filter, qos=qos, timeout=math.inf)
-        (answer,) = answers
-        code = answer.value if isinstance(answer, ReasonCode) else answer
-        if code >= _FAILURE:
-            return f'the broker refuses the subscription of "{wanted.filter}": {answer}'
-        if code < qos:
-            return f'the broker grants only QoS 0 for "{wanted.filter}": it keeps nothing for us'
+        for answer in answers:
+            code = answer.value if isinstance(answer, ReasonCode) else answer
+            if code >= _FAILURE:
+                return f'the broker refuses the subscription of "{wanted.filter}": {answer}'
+            if code < qos:
+                return f'the broker grants "{wanted.filter}" at QoS 0 only: it keeps nothing for us'
         return ""
 
     async def unsubscribe(self, topic_filter: str) -> None:

@@ -28,6 +28,9 @@ READ_BYTES = 64 * 1024
 _PUBACK = b"\x40\x02"
 _PUBREC = b"\x50\x02"
 _EXACTLY_ONCE = 2
+_CLOSED = "the broker closed the connection"
+_TAKEN_OVER = "Session taken over"
+_UNSUPPORTED = "Unsupported protocol version"
 
 
 class Subscription(NamedTuple):
@@ -54,7 +57,8 @@ class BrokerSettings:
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     keepalive_s: int = 60
     session_expiry_s: int = 7 * 24 * 3600
-    """MQTT 5: how long the broker keeps the session without us; 3.1.1 leaves it to the broker."""
+    """MQTT 5: how long the broker keeps the session without us; 3.1.1 leaves it to the broker.
+    0: it ends with the connection, in both."""
     connect_timeout_s: float = 10.0
     """For each step: the host's address, the connection, the broker's answer."""
     max_unacknowledged_messages: int = 10_000
@@ -84,7 +88,6 @@ class Connection(asyncio.BufferedProtocol):
         self._opened = opened
         self._receive = receive
         self._where = f"{settings.host}:{settings.port}"
-        self._mqtt5 = mqtt5
         self._reader = PacketReader(mqtt5=mqtt5, message_bytes_max=settings.message_bytes_max)
         self._buffer = memoryview(bytearray(READ_BYTES))
         self._transport: asyncio.Transport | None = None
@@ -99,6 +102,8 @@ class Connection(asyncio.BufferedProtocol):
         """Subscriptions that the broker refused, and the like, in words for the operator."""
         self.unacknowledged_bytes = 0
         self.accepted = asyncio.Event()
+        self.subscribed = asyncio.Event()
+        """The broker has answered about every subscription."""
         self.refused_version = False
         """Ended in a way that another version of MQTT may mend."""
         self.ended: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
@@ -134,12 +139,15 @@ class Connection(asyncio.BufferedProtocol):
         words is given up.
         """
         self._end(TransportError(why))
-        if self._transport is not None:
-            self.conversation.disconnect()
-            if self._transport.get_write_buffer_size():
-                self._transport.abort()
-            else:
-                self._transport.close()
+        transport = self._transport
+        if transport is None:
+            return
+        self.conversation.disconnect()
+        self._transport = None  # once only: a closed TLS transport does not even stand questions
+        if transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            transport.close()
 
     # What asyncio calls.
 
@@ -163,10 +171,11 @@ class Connection(asyncio.BufferedProtocol):
         self._is_receiving = False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
         if self._is_receiving and exc is not None:
             self._end(exc)
         else:
-            self.dropped(str(exc) if exc else "the broker closed the connection")
+            self.dropped(str(exc) if exc else _CLOSED)
 
     # What the conversation calls.
 
@@ -179,7 +188,7 @@ class Connection(asyncio.BufferedProtocol):
         self.accepted.set()
 
     def refused(self, reason: str) -> None:
-        self.refused_version = reason == "Unsupported protocol version"
+        self.refused_version = reason == _UNSUPPORTED
         who = f'user "{self._settings.username}"' if self._settings.username else "no user name"
         self.leave(f"{self._where} refuses the gateway ({who}): {reason}")
 
@@ -191,7 +200,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._is_open:
             self.refused_version = True
             hint = "; perhaps this is no MQTT broker, or one that expects TLS"
-        elif reason == "Session taken over" or not self._mqtt5:  # 3.1.1 cannot say so
+        elif reason in (_TAKEN_OVER, _CLOSED):  # older brokers do not say which
             hint = f'; does another client use our id "{self._settings.client_id}"?'
         self.leave(f"{self._where}: {reason}{hint}")
 

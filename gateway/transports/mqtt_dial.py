@@ -7,6 +7,7 @@ the next attempt waits for the same one instead of starting another.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 import threading
@@ -18,6 +19,8 @@ from gateway.errors import TransportError
 
 TLS_GOODBYE_S = 2.0
 """How long a closed TLS connection waits for the other side's farewell, in the background."""
+
+NO_TLS = "perhaps the port speaks plain MQTT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,11 @@ class Dialer:
             except ssl.SSLCertVerificationError as error:
                 problem = f"its certificate is not trusted: {error.verify_message}"
             except ssl.SSLError as error:
-                problem = f"TLS failed, perhaps the port speaks plain MQTT: {error.reason or error}"
+                problem = f"TLS failed: {error.reason or error}; {NO_TLS}"
             except OSError as error:
-                problem = error.strerror or str(error)
+                problem = os.strerror(error.errno) if error.errno else str(error)
+                if context and isinstance(error, ConnectionResetError):
+                    problem = f"{problem}; {NO_TLS}"
             else:
                 return
         raise TransportError(f"cannot connect to {self.where}: {problem}")

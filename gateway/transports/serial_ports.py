@@ -116,6 +116,11 @@ _SENTENCES = {
 }
 
 
+def is_held_by(process: int, path: str) -> bool:
+    """Whether the process has the port open, as far as this user may see (Linux)."""
+    return process in (pid for pid, _ in _holders(os.path.realpath(path)))
+
+
 def raise_open_file_limit() -> int:
     """Raise the limit of open files as far as this process may; returns the one in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

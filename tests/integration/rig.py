@@ -38,6 +38,7 @@ END_S = 15.0
 """A gateway that takes longer to end is killed; tests of its end are stricter."""
 
 GATEWAY = ("-m", "gateway")
+LOG_SUBSCRIPTIONS = ("log_type error", "log_type subscribe")
 
 
 class GatewayProcess:
@@ -237,7 +238,7 @@ class Rig:
         with ExitStack() as stack:
             self.influxd = stack.enter_context(Influxd(self._folder))
             self.influxd.query(f'CREATE DATABASE "{DATABASE}"')
-            self.broker = Mosquitto(self._folder / "broker", "log_type error", "log_type subscribe")
+            self.broker = Mosquitto(self._folder / "broker", *LOG_SUBSCRIPTIONS)
             stack.callback(self.broker.kill)
             self.broker.start()
             stack.callback(self.gateway.kill)
@@ -268,10 +269,7 @@ class Rig:
             self.gateway.await_status("running", lambda _: True)
             return
         self.gateway.await_connected("simulators")
-        deadline = time.monotonic() + PATIENCE_S
-        while "rig" not in self.broker.log.read_text():
-            assert time.monotonic() < deadline, "no subscription"
-            time.sleep(LOOK_S)
+        await_subscription(self.broker)
 
     def sources(self) -> str:
         """The gateway's configuration of the scenario's devices."""
@@ -306,6 +304,14 @@ class Rig:
             )
             time.sleep(4 * LOOK_S)
         return self.gateway.await_status("at rest", at_rest)
+
+
+def await_subscription(broker: Mosquitto) -> None:
+    """Wait until a broker that logs subscriptions has one of the gateway's."""
+    deadline = time.monotonic() + PATIENCE_S
+    while "rig-" not in broker.log.read_text():
+        assert time.monotonic() < deadline, "no subscription"
+        time.sleep(LOOK_S)
 
 
 def at_rest(status: Status) -> bool:

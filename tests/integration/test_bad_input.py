@@ -18,7 +18,13 @@ from gateway.console.status import LossStatus, Status
 from tests.integration.influxd import Influxd, needs_influxd
 from tests.integration.mosquitto import HOST, Mosquitto, running
 from tests.integration.readings import read_stored
-from tests.integration.rig import DATABASE, GatewayProcess, at_rest
+from tests.integration.rig import (
+    DATABASE,
+    LOG_SUBSCRIPTIONS,
+    GatewayProcess,
+    at_rest,
+    await_subscription,
+)
 from tests.transports.serial_pty import Device
 
 pytestmark = [pytest.mark.integration, needs_influxd]
@@ -36,17 +42,23 @@ def influxd(tmp_path: Path) -> Iterator[Influxd]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with running(tmp_path / "broker") as server:
+    with running(tmp_path / "broker", *LOG_SUBSCRIPTIONS) as server:
         yield server
 
 
 @contextmanager
-def reading(folder: Path, influxd: Influxd, *sources: str) -> Iterator[GatewayProcess]:
-    """A gateway that is connected to its sources."""
+def reading(
+    folder: Path, influxd: Influxd, *sources: str, broker: Mosquitto | None = None
+) -> Iterator[GatewayProcess]:
+    """A gateway that is connected to its sources, the broker's among them if one is given."""
+    if broker is not None:
+        sources += (broker_source(broker),)
     gateway = GatewayProcess(folder)
     gateway.configure("\n".join(sources), influxdb=influxd.url, commit_interval="100ms")
     with gateway.running():
         gateway.await_connected()
+        if broker is not None:
+            await_subscription(broker)
         yield gateway
 
 
@@ -146,9 +158,11 @@ def test_broken_ports_touch_no_neighbour(
         for _ in range(MIB // 1024):
             devices["endless"].say(b"x" * 1024)
         devices["endless"].say(b'\n{"sequence": 0}\n')
-        devices["odd"].say(b't=1e400 u=1\nt=nan\nt=\xc3\x28\nt=0 on=false\n{"t": 1e400}\nhello\n')
+        devices["odd"].say(
+            b't=5\nt=1e400 u=1\nt=nan\nt=\xc3\x28\nt=0 on=false\n{"t": 1e400}\nhello\n'
+        )
         neighbour.join()
-        status = await_frames(gateway, healthy=150, endless=1, odd=5)
+        status = await_frames(gateway, healthy=150, endless=1, odd=6)
         after_kib = gateway.memory_kib("VmHWM")
         sources = status["ledger"]["sources"]
 
@@ -164,7 +178,7 @@ def test_broken_ports_touch_no_neighbour(
         assert endless["example"].startswith("xxx")
         assert loss(status, "odd", "noise", "not_text")["example"] == r"t=\\xc3("
         assert loss(status, "odd", "refused", "infinite")["count"] == 2
-        assert loss(status, "odd", "refused", "unavailable")["example"] == "t = nan"
+        assert loss(status, "odd", "refused", "nan")["example"] == "t = nan"
         assert loss(status, "odd", "malformed", "syntax")["example"] == "hello"
         assert after_kib - before_kib < GROWTH_KIB_MAX
         assert gateway.end()[0] == 0
@@ -198,7 +212,7 @@ def test_hostile_payloads_touch_no_neighbour(
     healthy = [("json/healthy", b'{"sequence": %d, "battery": 50}' % i) for i in range(340)]
     hostile = [("json/hostile", payload) for payload in hostile_payloads()]
     values = [("value/hostile/x", payload) for payload in hostile_payloads()]
-    with reading(tmp_path, influxd, broker_source(broker)) as gateway:
+    with reading(tmp_path, influxd, broker=broker) as gateway:
         tell(broker, healthy[:10])
         await_frames(gateway, broker=10)
         before_kib = gateway.memory_kib()
@@ -222,22 +236,33 @@ def test_hostile_payloads_touch_no_neighbour(
         assert gateway.end()[0] == 0
 
 
+@pytest.mark.xfail(reason="the fields of a measurement are limited for all devices together")
+def test_a_device_that_makes_up_names_leaves_room_for_others(
+    tmp_path: Path, influxd: Influxd, broker: Mosquitto
+) -> None:
+    names = (b",".join(b'"x%d": 1' % i for i in range(j, j + 250)) for j in range(0, 2500, 250))
+    with reading(tmp_path, influxd, broker=broker) as gateway:
+        tell(broker, [("json/inventive", b"{%s}" % part) for part in names])
+        tell(broker, [("json/healthy", b'{"sequence": 1, "battery": 50}')])
+        await_frames(gateway, broker=11)
+    assert numbers(influxd, "healthy") == [1]
+
+
 def test_zero_and_false_are_values(
     tmp_path: Path, influxd: Influxd, broker: Mosquitto, plug: Callable[[], Device]
 ) -> None:
     """A gateway that asks `if value:` drops them as empty."""
     device = plug()
-    with reading(tmp_path, influxd, port("port", device), broker_source(broker)) as gateway:
-        device.say(b"a=0 b=0.0\n")
+    with reading(tmp_path, influxd, port("port", device), broker=broker) as gateway:
+        device.say(b"a=5\na=0 b=0.0\n")
         tell(broker, [("json/js", b'{"a": 0, "b": 0.0, "c": false, "d": "off"}')])
         tell(broker, [("value/v/a", b"0"), ("value/v/b", b"false")])
-        await_frames(gateway, port=1, broker=3)
-    rows = influxd.query('SELECT "a", "b", "c", "d" FROM "sensor" GROUP BY "device"', DATABASE)
+        await_frames(gateway, port=2, broker=3)
+    query = 'SELECT last("a") AS a, last("b") AS b, last("c") AS c, last("d") AS d FROM "sensor"'
+    rows = influxd.query(f'{query} GROUP BY "device"', DATABASE)
     found = {
-        device: {name: row[name] for row in rows for name in "abcd" if row[name] is not None and
-                 row["device"] == device}
-        for device in ("port", "js", "v")
-    }  # fmt: skip
+        row["device"]: {name: row[name] for name in "abcd" if row[name] is not None} for row in rows
+    }
     assert found == {
         "port": {"a": 0, "b": 0},
         "js": {"a": 0, "b": 0, "c": 0, "d": 0},
@@ -249,7 +274,7 @@ def test_a_byte_that_is_not_utf8_ends_no_reader(
     tmp_path: Path, influxd: Influxd, broker: Mosquitto, plug: Callable[[], Device]
 ) -> None:
     device = plug()
-    with reading(tmp_path, influxd, port("port", device), broker_source(broker)) as gateway:
+    with reading(tmp_path, influxd, port("port", device), broker=broker) as gateway:
         for number in range(50):
             device.say(b'\xe9\xb0\xff{\xc3\r\n{"sequence": %d}\r\n' % number)
             tell(

@@ -1,7 +1,9 @@
 """`check --connect` against a real broker, a real InfluxDB and a running gateway."""
 
+import asyncio
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -34,7 +36,7 @@ POLICY = {
         }
     ],
 }
-"""Of mosquitto's own access control: its `acl_file` grants every subscription and then is silent."""
+"""For mosquitto's dynamic security: with an `acl_file` it grants all and then keeps silent."""
 
 
 def broker_section(port: int, more: str = "", topics: str = '"sensors/{device}/#"') -> str:
@@ -74,6 +76,23 @@ def sessions(broker: Mosquitto) -> int:
     return len(set(re.findall(rb"home-check-[0-9a-f]{8}", stored)))
 
 
+def dynamic_security() -> Path:
+    """Where mosquitto's plug-in is; skips the test where it is not."""
+    for folder in ("/usr/lib", "/usr/local/lib", "/opt/homebrew/lib"):
+        for found in Path(folder).rglob("mosquitto_dynamic_security.so"):
+            return found
+    pytest.skip("mosquitto_dynamic_security.so is missing: Debian has it with mosquitto")
+
+
+def overflow(port: int) -> None:
+    """Publish more than the broker keeps for a session that is away."""
+    if shutil.which("mosquitto_sub") is None:
+        pytest.skip("mosquitto_sub is missing: apt install mosquitto-clients")
+    to = ["-p", str(port), "-q", "1", "-t", "t"]
+    subprocess.run(["mosquitto_sub", *to, "-c", "-i", "away", "-E"], check=True)  # noqa: S607
+    subprocess.run(["mosquitto_pub", *to, "-l"], input=b"x\n" * 100, check=True)  # noqa: S607
+
+
 def check_command(
     config: Path, program: Sequence[str] = GATEWAY
 ) -> subprocess.CompletedProcess[str]:
@@ -91,9 +110,8 @@ async def test_the_broker_knows_nothing_of_it_afterwards(tmp_path: Path, protoco
         section = broker_section(broker.port, f'protocol = "{protocol}"')
         failed, (line,) = await connect(loaded(tmp_path, section))
         assert failed == 0
-        assert line == (
-            f'ok      mqtt "home": 127.0.0.1:{broker.port} lets us subscribe to sensors/{{device}}/#'
-        )
+        where = f"127.0.0.1:{broker.port}"
+        assert line == f'ok      mqtt "home": {where} lets us subscribe to sensors/{{device}}/#'
         assert sessions(broker) == 0
 
 
@@ -101,10 +119,7 @@ async def test_the_broker_knows_nothing_of_it_afterwards(tmp_path: Path, protoco
 async def test_refused_subscriptions_are_named(tmp_path: Path, protocol: str) -> None:
     policy = tmp_path / "policy.json"
     policy.write_text(json.dumps(POLICY))
-    plugin = next(Path("/usr/lib").rglob("mosquitto_dynamic_security.so"), None)
-    if plugin is None:
-        pytest.skip("mosquitto_dynamic_security.so is missing: Debian has it with mosquitto")
-    settings = (f"plugin {plugin}", f"plugin_opt_config_file {policy}")
+    settings = (f"plugin {dynamic_security()}", f"plugin_opt_config_file {policy}")
     with running(tmp_path / "broker", *settings) as broker:
         section = broker_section(
             broker.port, f'protocol = "{protocol}"', '"secret/#", "allowed/{device}"'
@@ -128,16 +143,12 @@ async def test_what_the_broker_dropped_is_reported(tmp_path: Path) -> None:
     """A session that is away, and more messages than the broker keeps for it."""
     settings = ("max_queued_messages 5", "sys_interval 1")
     with running(tmp_path / "broker", *settings) as broker:
-        port = str(broker.port)
-        away = ["mosquitto_sub", "-p", port, "-c", "-i", "away", "-q", "1", "-t", "t", "-E"]
-        if subprocess.run(["which", away[0]], capture_output=True, check=False).returncode:  # noqa: S607
-            pytest.skip("mosquitto_sub is missing: apt install mosquitto-clients")
-        subprocess.run(away, check=True)
-        many = ["mosquitto_pub", "-p", port, "-q", "1", "-t", "t", "-l"]
-        subprocess.run(many, input=b"x\n" * 100, check=True)
-        time.sleep(2.5)  # noqa: ASYNC251 -- until the broker has published its count
-        failed, lines = await connect(loaded(tmp_path, broker_section(broker.port)))
-    assert failed == 0
+        overflow(broker.port)
+        async with asyncio.timeout(20):
+            lines = [""]
+            while len(lines) < 2:  # until the broker has published its count
+                failed, lines = await connect(loaded(tmp_path, broker_section(broker.port)))
+                assert failed == 0
     ok, warning = lines
     assert ok.startswith("ok ")
     assert warning.startswith('warning mqtt "home": the broker has dropped ')
@@ -167,15 +178,11 @@ def test_a_running_gateway_is_not_disturbed(tmp_path: Path) -> None:
             gateway.await_connected()
             checked = check_command(gateway.config)
             device.say(b"the first line may be half of one\ntemperature=21.5\n")
-            status = gateway.await_status("at rest", at_rest_with_one)
+            gateway.await_status("at rest", at_rest_with_one)
             in_use = f"in use by the gateway (process {gateway.pid})"
         (row,) = influxd.query("SELECT * FROM sensor", DATABASE)
         assert broker.log.read_text().count("New client connected") == 1 + 2
     assert row["temperature"] == 21.5
-    assert [s["connections"] for s in status["ledger"]["sources"].values() if s["connected"]] == [
-        1,
-        1,
-    ]
     assert checked.returncode == 0, checked.stdout + checked.stderr
     lines = checked.stdout.splitlines()
     assert f'ok      serial "mast": {device.path}: {in_use}' in lines
@@ -186,7 +193,7 @@ def test_a_running_gateway_is_not_disturbed(tmp_path: Path) -> None:
 
 
 def at_rest_with_one(status: Status) -> bool:
-    return at_rest(status) and status["ledger"]["lines"]["delivered"] == 1
+    return at_rest(status) and status["ledger"]["sources"]["mast"]["counts"]["spooled"] == 1
 
 
 def test_the_exit_code_says_that_something_failed(tmp_path: Path) -> None:
