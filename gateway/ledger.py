@@ -247,9 +247,10 @@ _TOTALS = {
 
 
 def _printable(example: bytes | str) -> str:
+    """As it is where a terminal can show it, escaped where not."""
     text = (
         example[:EXAMPLE_BYTES].decode("utf-8", "backslashreplace")
         if isinstance(example, bytes)
         else example[:EXAMPLE_BYTES]
     )
-    return text.encode("unicode_escape").decode("ascii")[: 2 * EXAMPLE_BYTES]
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

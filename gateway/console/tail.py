@@ -57,7 +57,7 @@ class Follower:
     def take(self, source: str, observation: Observation) -> None:
         """Queue an observation; where there is no room the oldest makes some."""
         if len(self._queue) == QUEUE_MAX:
-            pass
+            self._missed += 1
         self._queue.append((source, observation))
         self._arrived.set()
 

@@ -39,6 +39,8 @@ async def test_the_counts_are_those_of_the_ledger(rig: Rig) -> None:
     losses = {key: v for key, v in found.items() if key[0] == "losses_total"}
     assert len(losses) == 3
     assert value(found, "pending_lines") == rig.store.totals().pending
+    lines = {dict(labels)["outcome"] for name, labels in found if name == "lines_total"}
+    assert lines == {"delivered", "dead", "evicted", "corrupt"}, "a counter never goes down"
     assert value(found, "source_connected", source="mast", kind="serial") == 1
     assert value(found, "source_connections_total", source="mast") == 1
     assert value(found, "source_last_frame_timestamp_seconds", source="mast") == rig.now_ns / 1e9
