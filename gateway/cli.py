@@ -196,7 +196,7 @@ def types_unpin(measurement: str, field: str, config_path: Path | None) -> None:
     from gateway.console.client import unpin_type
 
     if not asyncio.run(unpin_type(_data_dir(config_path), measurement, field)):
-        raise click.ClickException(f"{measurement} has no field {field}")
+        raise GatewayError(f"{measurement} has no field {field}")
     click.echo(f"{measurement} {field} takes the type of its next value.")
 
 

@@ -36,7 +36,6 @@ async def run_service(config: Config) -> None:
             )
 
     await app.run(config, stop, serve)
-    systemd.notify("STOPPING=1")
     log.info("stopped; everything that arrived is on disk")
 
 
@@ -47,6 +46,7 @@ def stop_on_signals() -> asyncio.Event:
 
     def on_signal() -> None:
         log.info("stopping")
+        systemd.notify("STOPPING=1")
         stop.set()
         loop.remove_signal_handler(signal.SIGINT)
 

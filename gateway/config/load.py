@@ -61,11 +61,18 @@ def find(explicit: Path | None, places: tuple[Path, ...] = PLACES) -> Path:
     if explicit is not None:
         return explicit
     for place in places:
-        if place.is_file():
+        if _is_there(place):
             return place
     searched = " and ".join(str(place.absolute()) for place in places)
     advice = "name one with --config FILE, or try it without: sensor-gateway demo"
     raise ConfigError([f"no configuration: looked for {searched}; {advice}"])
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except PermissionError:
+        return False  # a service's user may not enter the folder that it was started in
 
 
 def load(

@@ -4,6 +4,7 @@ The points are made by the gateway's own decoder, normalizer and encoder from wh
 the devices' own names and units: whoever renames a field finds an empty panel here.
 """
 
+import re
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from gateway.model import Frame
 from gateway.normalize import Catalogue, Normalizer
 from gateway.series import SeriesRegistry
 from gateway.sinks.line_protocol import encode
-from tests.deploy.grafana import Panel, Target, interpolate, load_dashboard
+from tests.deploy.grafana import GRAFANA, Panel, Target, interpolate, load_dashboard
 from tests.integration.influxd import Influxd, needs_influxd
 
 pytestmark = [pytest.mark.integration, needs_influxd]
@@ -200,3 +201,11 @@ def test_the_table_has_a_row_for_each_part_of_a_device(influxd: Influxd) -> None
 def test_the_free_panel_shows_the_chosen_field(influxd: Influxd) -> None:
     rows = run(influxd, query_of("$field"), field="wind_gust")
     assert rows[-1]["last"] == pytest.approx(21 / 3.6)
+
+
+def test_the_queries_of_the_guide_work(influxd: Influxd) -> None:
+    guide = (GRAFANA.parents[1] / "docs" / "grafana.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```\n(SELECT [^`]+)```", guide)
+    assert len(queries) == 2
+    for query in queries:
+        assert run(influxd, " ".join(query.split())), query

@@ -111,10 +111,21 @@ def test_the_guide_names_files_and_commands_that_there_are() -> None:
         guide = (ROOT / "docs" / name).read_text(encoding="utf-8")
         for file in re.findall(r"\bdeploy/[\w./-]+\w", guide):
             assert (ROOT / file).exists(), file
-        for link in re.findall(r"\]\(([\w./-]+)\)", guide):
+        for link in re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", guide):
             assert (ROOT / "docs" / link).exists(), link
         for used in re.findall(r"sensor-gateway ([a-z][a-z-]+) --", guide):
             assert used in command.commands, used
+
+
+def test_the_configuration_of_the_guide_is_valid(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.+?)```", guide, flags=re.DOTALL)
+    config = tmp_path / "gateway.toml"
+    config.write_text(example)
+    loaded = load(config, environ={})
+    assert str(loaded.gateway.data_dir) == f"/var/lib/{the('StateDirectory')}"
+    broker = (ROOT / "deploy" / "mosquitto.conf").read_text(encoding="utf-8")
+    assert f"\nmax_inflight_messages {loaded.mqtt[0].broker_window}\n" in broker
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
