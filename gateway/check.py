@@ -294,7 +294,7 @@ async def _visit(settings: BrokerSettings) -> AsyncIterator[_Guest]:
 
 async def _check_influxdb(settings: InfluxDB, gateway: str) -> list[Finding]:
     target = influx_target(settings)
-    target = replace(target, timeout_s=min(target.timeout_s, CHECK_S))
+    target = replace(target, timeout_s=min(target.timeout_s, 0.9 * CHECK_S))
     now = now_ns()
     point = Observation(
         make_series(MEASUREMENT, {"gateway": gateway}), {"ok": 1.0}, now, now, TimeSource.ARRIVAL
@@ -326,12 +326,12 @@ def _judge(settings: InfluxDB, version: str, receipt: Receipt) -> list[Finding]:
             where = settings.bucket or settings.database
             words = f'{answered}; a test point is in {MEASUREMENT} of "{where}"'
             findings = [Finding(Verdict.OK, words)]
-        case Deferred(problem) | Halted(problem):
-            findings = [Finding(Verdict.FAILED, problem)]
-        case TooLarge(message):
-            findings = [Finding(Verdict.FAILED, message)]
+        case Deferred(problem) | Halted(problem) | TooLarge(problem):
+            place = "" if settings.url in problem else f"{settings.url}: "
+            findings = [Finding(Verdict.FAILED, f"{place}{problem}")]
         case Refused(status, message):
-            findings = [Finding(Verdict.FAILED, f"HTTP {status}: {message}")]
+            words = f"{settings.url}: HTTP {status}: {message}"
+            findings = [Finding(Verdict.FAILED, words)]
     if mismatch:
         findings.append(Finding(Verdict.WARNING, mismatch))
     return findings

@@ -70,6 +70,7 @@ async def export_archive(config: Config, output: Path | None, echo: Echo) -> Non
         archive = await _open_archive(Path(config.gateway.data_dir), worker)
         stack.push_async_callback(worker.call, archive.close)
         sink = await stack.enter_async_context(_destination(config, output))
+        where = str(output or (config.influxdb and config.influxdb.url))
         batch_bytes = config.influxdb.batch_bytes if config.influxdb else BATCH_BYTES
         with _progress() as progress:
             total = 0 if progress.disable else await worker.call(archive.count)
@@ -84,9 +85,9 @@ async def export_archive(config: Config, output: Path | None, echo: Echo) -> Non
                 ),
             )
             try:
-                await _deliver(points, sink, batch_bytes)
+                await _deliver(points, _Impatient(sink, where, points.end), batch_bytes)
             finally:
-                echo(f"{points.delivered} points exported, {points.refused} refused")
+                echo(f"{points.delivered} points exported to {where}, {points.refused} refused")
     if points.refused:
         raise TransportError("Not everything was taken; what is listed above was refused.")
 
@@ -105,7 +106,7 @@ async def _deliver(points: "_Points", sink: Sink, batch_bytes: int) -> None:
     rng = random.Random()  # noqa: S311 -- jitter
     delivery = Delivery(
         points,
-        _Impatient(sink, points.end),
+        sink,
         flush_interval_s=0.0,
         batch_bytes=batch_bytes,
         backoff=Backoff(0.5, RETRY_MAX_S, rng),
@@ -196,8 +197,9 @@ class _Points:
 class _Impatient:
     """A sink that ends the export where waiting is of no use."""
 
-    def __init__(self, sink: Sink, end: Callable[[GatewayError], None]) -> None:
+    def __init__(self, sink: Sink, name: str, end: Callable[[GatewayError], None]) -> None:
         self._sink = sink
+        self._name = name
         self._end = end
         self._away_since_s: float | None = None
 
@@ -206,7 +208,7 @@ class _Impatient:
         now_s = asyncio.get_running_loop().time()
         match receipt:
             case Halted(problem):
-                self._end(TransportError(problem))
+                self._end(TransportError(f"{self._name}: {problem}"))
             case Deferred(problem):
                 self._away_since_s = self._away_since_s or now_s
                 if now_s - self._away_since_s >= GIVE_UP_S:
@@ -219,16 +221,15 @@ class _Impatient:
 class _FileSink:
     """Lines into a file."""
 
-    def __init__(self, file: BufferedIOBase, name: str) -> None:
+    def __init__(self, file: BufferedIOBase) -> None:
         self._file = file
-        self._name = name
 
     async def write(self, lines: Sequence[bytes]) -> Receipt:
         try:
             self._file.write(b"\n".join(lines) + b"\n")
             self._file.flush()
         except OSError as error:
-            return Halted(f"{self._name}: {error.strerror}")
+            return Halted(error.strerror or str(error))
         return Delivered()
 
 
@@ -236,7 +237,7 @@ class _FileSink:
 async def _destination(config: Config, output: Path | None) -> AsyncIterator[Sink]:
     if output is not None:
         with _file(output) as file:
-            yield _FileSink(file, str(output))
+            yield _FileSink(file)
     elif config.influxdb is not None:
         async with InfluxSink(influx_target(config.influxdb), now_ns) as sink:
             yield sink
