@@ -12,9 +12,9 @@ import os
 import socket
 import sqlite3
 import sys
-from asyncio.subprocess import PIPE
-from collections.abc import Callable
-from contextlib import closing
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,12 +25,14 @@ from gateway.config.models import Config
 from gateway.console.server import serve as serve_console
 from gateway.demo_servers import Server, broker, end, free_port, influxdb
 from gateway.errors import GatewayError, TransportError
+from gateway.ledger import Stage
 from gateway.model import Observation
 from gateway.service import stop_on_signals
 from gateway.sinks.influxdb import InfluxSink
 
 DATABASE = "sensor_gateway_demo"
 CONSOLE_PORT = 9280
+DEVICES_LOG = "simulators.log"
 LINES_PER_S = 4
 LAST_BYTES_S = 1.0
 """For what the devices sent last to come through ports and broker."""
@@ -47,6 +49,7 @@ async def run_demo(seconds: float | None, *, embedded: bool, say: Say) -> None:
         embedded: take the embedded broker and the archive whatever is installed.
         say: takes a line for the user.
     """
+    logging.getLogger("gateway").setLevel(logging.WARNING)
     stop = stop_on_signals()
     with TemporaryDirectory(prefix="sensor-gateway-demo-") as name:
         folder = Path(name)
@@ -58,26 +61,27 @@ async def run_demo(seconds: float | None, *, embedded: bool, say: Say) -> None:
             say("Simulated: a weather mast and an Arduino bench on serial ports, MQTT rooms, plugs")
             say(f"Broker:    {mqtt.words}")
             say(f"Store:     {influx.words if influx else _archive_words(embedded=embedded)}")
-            demo = _Demo(folder, mqtt, config, say, stop, seconds)
-            await app.run(config, demo.over, demo.run)
+            async with _devices(folder, mqtt, config) as devices:
+                demo = _Demo(folder, config, devices, say, stop, seconds)
+                await app.run(config, demo.over, demo.run)
             demo.judge()
 
 
 class _Demo:
-    """One run beside the gateway: child process, live lines, and what came of it."""
+    """One run beside the gateway: live lines, and what came of it."""
 
     def __init__(
         self,
         folder: Path,
-        mqtt: Server,
         config: Config,
+        devices: Process,
         say: Say,
         stop: asyncio.Event,
         seconds: float | None,
     ) -> None:
         self._folder = folder
-        self._mqtt = mqtt
         self._config = config
+        self._devices = devices
         self._say = say
         self._stop = stop
         self._seconds = seconds
@@ -115,22 +119,16 @@ class _Demo:
 
     async def _play(self) -> None:
         """Let the devices speak until the time is over, Ctrl-C, or their own end."""
-        log_path = self._folder / "simulators.log"
-        with log_path.open("wb") as output:
-            devices = await asyncio.create_subprocess_exec(
-                *_simulators(self._folder, self._mqtt), "--quiet", stdout=output, stderr=output
-            )
-            try:
-                async with asyncio.timeout(self._seconds):
-                    await self._stop.wait()
-            except TimeoutError:
-                pass
-            finally:
-                ended_early = devices.returncode is not None
-                logging.getLogger("gateway").setLevel(logging.ERROR)  # they go away as planned
-                await end(devices)
-        if ended_early:
-            self._failures.append(f"the devices ended: {log_path.read_text()[-500:]}")
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            pass
+        if self._devices.returncode is not None:
+            said = (self._folder / DEVICES_LOG).read_text()
+            self._failures.append(f"the devices ended: {said[-500:]}")
+        logging.getLogger("gateway").setLevel(logging.ERROR)  # they go away as planned
+        await end(self._devices)
 
     async def _drain(self, gateway: app.Gateway) -> None:
         """Wait until what was sent is committed and delivered."""
@@ -163,8 +161,8 @@ class _Demo:
             if not account.spooled:
                 self._failures.append(f"nothing came from {account.source}")
             lost = [
-                f"{loss.count} {reason.value}"
-                for (source, _, reason), loss in gateway.ledger.losses.items()
+                f"{loss.count} {'bytes ' if stage is Stage.NOISE else ''}{stage} ({reason})"
+                for (source, stage, reason), loss in gateway.ledger.losses.items()
                 if source == account.source
             ]
             self._say(
@@ -206,6 +204,24 @@ class _Demo:
             self._say(f"  {device:<14}{count:>5} temperatures, mean {mean:.1f} °C")
         if not rows:
             self._failures.append("the store has no temperatures")
+
+
+@asynccontextmanager
+async def _devices(folder: Path, mqtt: Server, config: Config) -> AsyncIterator[Process]:
+    """The simulators as a child, from when their ports are there."""
+    with (folder / DEVICES_LOG).open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *_simulators(folder, mqtt), "--quiet", stdout=output, stderr=output
+        )
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while not all(Path(port.port).exists() for port in config.serial):  # noqa: ASYNC110, ASYNC240
+                    await asyncio.sleep(0.05)
+            yield process
+        except TimeoutError as error:
+            raise TransportError("the simulators do not start") from error
+        finally:
+            await end(process)
 
 
 def _query_archive(path: Path, query: str) -> list[tuple[str, int, float]]:
