@@ -33,6 +33,7 @@ from tests.integration.readings import Sent, count_stored, read_record
 ROOT = Path(__file__).parents[2]
 DATABASE = "sensors"
 LOOK_S = 0.05
+SHOWN = 10
 PATIENCE_S = 30.0
 END_S = 15.0
 """A gateway that takes longer to end is killed; tests of its end are stricter."""
@@ -106,9 +107,13 @@ class GatewayProcess:
             return None
 
     def await_status(
-        self, what: str, condition: Callable[[Status], bool], patience_s: float = PATIENCE_S
+        self,
+        what: str,
+        condition: Callable[[Status], bool],
+        patience_s: float = PATIENCE_S,
+        look_s: float = LOOK_S,
     ) -> Status:
-        """The first status that fulfils the condition."""
+        """The first status that fulfils the condition; each look costs the gateway a moment."""
         deadline = time.monotonic() + patience_s
         while True:
             found = self.status()
@@ -117,7 +122,7 @@ class GatewayProcess:
             assert self._process is not None
             assert self._process.poll() is None, f"the gateway ended:\n{self.tail()}"
             assert time.monotonic() < deadline, f"not {what}: {summary(found)}\n{self.tail()}"
-            time.sleep(LOOK_S)
+            time.sleep(look_s)
 
     def await_connected(self, *names: str) -> Status:
         """Wait until the sources, all if none is named, are there."""
@@ -167,7 +172,7 @@ class LatencyMark:
     @classmethod
     def of(cls, gateway: GatewayProcess) -> Self:
         status = gateway.await_status("running", lambda _: True)
-        return cls({edge: count for edge, count in status["commit_latency"]["buckets"]})
+        return cls(dict(status["commit_latency"]["buckets"]))
 
     def since(self, earlier: "LatencyMark") -> "LatencyMark":
         return LatencyMark(
@@ -335,8 +340,9 @@ def summary(status: Status | None) -> str:
     parts = {
         "lines": ledger["lines"],
         "imbalances": ledger["imbalances"],
-        "health": status["health"],
-        "away": states,
-        "losses": [cast("dict[str, object]", loss) for loss in ledger["losses"]][:20],
+        "health": status["health"]["status"],
+        "problems": status["health"]["problems"][:SHOWN],
+        "away": dict(list(states.items())[:SHOWN]),
+        "losses": [cast("dict[str, object]", loss) for loss in ledger["losses"]][:SHOWN],
     }
     return json.dumps(parts, indent=1)

@@ -175,8 +175,8 @@ def test_broken_ports_touch_no_neighbour(
         assert loss(status, "babbling", "noise", "not_text")["count"] > babbled / 2
         endless = loss(status, "endless", "noise", "oversize")
         assert endless["count"] == MIB + 1
-        assert endless["example"].startswith("xxx")
-        assert loss(status, "odd", "noise", "not_text")["example"] == r"t=\\xc3("
+        assert set(endless["example"]) == {"x"}
+        assert loss(status, "odd", "noise", "not_text")["example"] == r"t=\xc3("
         assert loss(status, "odd", "refused", "infinite")["count"] == 2
         assert loss(status, "odd", "refused", "nan")["example"] == "t = nan"
         assert loss(status, "odd", "malformed", "syntax")["example"] == "hello"

@@ -1,4 +1,4 @@
-"""The end: within 5 s with everything on disk, whatever the neighbours do; and one gateway at a time."""
+"""The end: within 5 s, with everything on disk, whatever the neighbours do."""
 
 import signal
 import subprocess
