@@ -11,7 +11,7 @@ open ports are left behind (`cli` leaves the process without joining them).
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -120,7 +120,7 @@ async def run(
     stop: asyncio.Event,
     serve: Callable[[Gateway], Coroutine[None, None, None]],
 ) -> None:
-    """Run the gateway until `stop` is set; on return everything that arrived is on disk.
+    """Run the gateway until `stop` is set; on return all that the disk took is committed.
 
     Args:
         config: what to run.
@@ -133,16 +133,37 @@ async def run(
         ConfigError: a part refuses its settings.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
-    async with _assemble(config) as gateway, asyncio.TaskGroup() as group:
-        committing = group.create_task(gateway.committer.run(), name="committer")
+    async with (
+        _assemble(config) as gateway,
+        _committing(gateway.committer) as finish,
+        asyncio.TaskGroup() as group,
+    ):
         beside = [group.create_task(serve(gateway), name="serve")]
         if gateway.delivery is not None:
             beside.append(group.create_task(gateway.delivery.run(), name="delivery"))
         await _run_sources(gateway.sources, stop)
-        gateway.committer.stop()
-        await asyncio.wait([committing], timeout=COMMIT_S)
-        for task in [committing, *beside]:
+        await finish()
+        for task in beside:
             task.cancel()
+
+
+@asynccontextmanager
+async def _committing(committer: Committer[Any]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Commit until `finish` is called, which makes the last commit; a fault of others calls it."""
+
+    async def finish() -> None:
+        committer.stop()
+        if not (await asyncio.wait([task], timeout=COMMIT_S))[0]:
+            reason = committer.problem or "the disk does not answer"
+            log.error("what came last is not committed: %s", reason)
+            task.cancel()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(committer.run(), name="committer")
+        try:
+            yield finish
+        finally:
+            await finish()
 
 
 async def _run_sources(sources: list[Source], stop: asyncio.Event) -> None:
@@ -236,7 +257,7 @@ async def _make_delivery(
         sink,
         flush_interval_s=config.influxdb.flush_interval,
         batch_bytes=config.influxdb.batch_bytes,
-        backoff=backoff(0.5, 60.0),
+        backoff=backoff(0.5, 15.0),
         disk_backoff=backoff(0.1, 5.0),
         halt_pause_s=HALT_PAUSE_S,
         now_ns=now_ns,

@@ -120,6 +120,10 @@ class Committer(Generic[Row]):
         self._pending.acknowledgements.setdefault(connection, []).append(identifier)
         self._arrived.set()
 
+    def abandon(self, connection: Acknowledger) -> None:
+        """The connection has ended, and its acknowledgements with it: do not gather them."""
+        self._pending.acknowledgements.pop(connection, None)
+
     def remember(self, session: str, identifier: int, digest: bytes) -> None:
         """Keep a message's identity with the present group, to know it when it is redelivered."""
         self._pending.group.seen.setdefault(session, []).append((identifier, digest))
@@ -141,7 +145,11 @@ class Committer(Generic[Row]):
         self._due.set()
 
     async def run(self) -> None:
-        """Commit group after group until `stop`. To be stopped, not cancelled."""
+        """Commit group after group until `stop`, then what is left.
+
+        To be cancelled only where the disk takes nothing any more: no group is ever skipped, since
+        a later one may acknowledge what an earlier one holds.
+        """
         while not self._stopping:
             if self.accepting.is_set():
                 await self._arrived.wait()
@@ -163,35 +171,32 @@ class Committer(Generic[Row]):
         pending, self._pending = self._pending, _Pending()
         pending.group.pins, self._catalogue.fresh_pins = self._catalogue.fresh_pins, []
         self._writing_size = pending.size
-        committed = await self._commit(pending.group)
+        await self._commit(pending.group)
         self._writing_size = 0
-        if committed:
-            self._settle(pending)
+        self._settle(pending)
         await self._look_for_room()
 
-    async def _commit(self, group: Group[Row]) -> bool:
-        """Try until the group is on disk; False: it is not, and we are to stop."""
+    async def _commit(self, group: Group[Row]) -> None:
+        """Try until the group is on disk."""
         while True:
             try:
                 if group.rows or group.pins or group.seen or group.forget:
                     await self._worker.call(self._store.commit, group)
             except StoreError as error:
-                if self._stopping:
-                    log.error("%d observations could not be committed: %s", len(group.rows), error)  # noqa: TRY400
-                    return False
                 if self.problem != str(error):
                     log.warning("commits fail, trying again: %s", error)
                 self.problem = str(error)
                 await self._pause(self._backoff.next_s())
             else:
                 self._backoff.reset()
-                return True
+                return
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not through `stop`."""
+        was_stopping = self._stopping
         try:
             async with asyncio.timeout(seconds):
-                while not self._stopping:
+                while self._stopping == was_stopping:
                     self._due.clear()
                     await self._due.wait()
         except TimeoutError:
@@ -213,6 +218,8 @@ class Committer(Generic[Row]):
 
     def _add_units(self) -> None:
         """Publish the units of fields seen for the first time, as points like any other."""
+        if not self.accepting.is_set():
+            return  # each is published once: they wait for room
         fresh, self._catalogue.fresh_units = self._catalogue.fresh_units, []
         account = self._own_account
         for measurement, name, unit in fresh:

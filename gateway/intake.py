@@ -27,6 +27,7 @@ from gateway.model import (
     Framed,
     Framer,
     Ignored,
+    Implausible,
     Learned,
     Malformed,
     Noise,
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 
 MESSAGES_REMEMBERED = 10_000
 """QoS 1 messages per session that a redelivery is compared with (decision 4)."""
+
+TOPIC_MAX = 1_024
+"""Characters of a topic; MQTT allows 65,535 bytes, and topics are what caches remember."""
 
 STEADY_S = 30.0
 """A connection that lasted this long starts the back-off anew."""
@@ -80,11 +84,19 @@ class Pipeline:
                 self._lose(Stage.IGNORED, reason, frame.data, frame)
             case Learned():
                 self._account.state += 1
+            case _:  # a decoder of somebody else may return anything
+                self._lose(Stage.MALFORMED, Reason.DECODER_FAILED, frame.data, frame)
         return []
 
     def _normalize(self, reading: Reading, frame: Frame) -> Observation | None:
         self._account.readings += 1
-        result = self._normalizer.normalize(reading, frame)
+        result: Observation | Implausible | Repeated
+        try:
+            result = self._normalizer.normalize(reading, frame)
+        except Exception:
+            # Likewise: values of a type that no decoder may return, or a bug of our own.
+            log.exception("%s: a reading could not be normalized", self._account.source)
+            result = Implausible(Reason.DECODER_FAILED)
         if isinstance(result, Observation):
             return result
         stage = Stage.REPEATED if isinstance(result, Repeated) else Stage.IMPLAUSIBLE
@@ -219,23 +231,30 @@ class MqttIntake:
         if not connection.session_present:
             self._seen.clear()
             self._committer.forget(self._session)
+        if self._connection is not None:
+            self._committer.abandon(self._connection)
         self._connection = connection
         note_connected(self._account)
 
     def receive(self, connection: Connection, message: Message) -> None:
         """Take one message; it is acknowledged when its group is on disk."""
         if message.qos and not self._committer.accepting.is_set():
-            return  # not taken: the broker keeps it and brings it back
+            # Not taken: the broker keeps it, but brings it back on another connection only.
+            connection.leave(self._committer.problem)
+            return
         account = self._account
         now_ns = self._clock()
         account.frames += 1
         account.last_frame_ns = now_ns
-        if message.qos and self._is_redelivery(message):
+        digest = _digest(message) if message.qos else b""
+        if message.duplicate and self._seen.get(message.identifier) == digest:
             self._lose(Stage.REPEATED_FRAME, Reason.REDELIVERED, message, now_ns)
         else:
             observations = self._process(message, now_ns)
             if observations:
                 self._committer.add(account, observations)
+            if message.qos:
+                self._remember(message.identifier, digest, connection.unacknowledged_messages)
         if message.qos:
             self._committer.acknowledge_later(connection, message.identifier)
             if connection.unacknowledged_messages >= self._hurry_at:
@@ -254,6 +273,9 @@ class MqttIntake:
         if message.skipped:  # so long that its payload was not even read into memory
             self._lose(Stage.MALFORMED, Reason.TOO_LARGE, message, now_ns)
             return []
+        if len(message.topic) > TOPIC_MAX:
+            self._lose(Stage.MALFORMED, Reason.TOO_LONG, message, now_ns)
+            return []
         routed = self._router.route(message.topic)
         if routed is None:
             self._lose(Stage.IGNORED, Reason.UNROUTED, message, now_ns)
@@ -266,24 +288,22 @@ class MqttIntake:
             Frame(message.payload, now_ns, message.topic, captures)
         )
 
-    def _is_redelivery(self, message: Message) -> bool:
-        """Compare with what was taken before, and remember the message if it is new."""
-        digest = hashlib.blake2b(
-            message.topic.encode() + b"\0" + message.payload, digest_size=8
-        ).digest()
+    def _remember(self, identifier: int, digest: bytes, unacknowledged: int) -> None:
+        """Know the message again; those that the broker will bring back are kept in any case."""
         seen = self._seen
-        if message.duplicate and seen.get(message.identifier) == digest:
-            return True
-        seen.pop(message.identifier, None)
-        seen[message.identifier] = digest
-        if len(seen) > MESSAGES_REMEMBERED:
+        seen.pop(identifier, None)
+        seen[identifier] = digest
+        if len(seen) > MESSAGES_REMEMBERED + unacknowledged:
             del seen[next(iter(seen))]
-        self._committer.remember(self._session, message.identifier, digest)
-        return False
+        self._committer.remember(self._session, identifier, digest)
 
     def _lose(self, stage: Stage, reason: Reason, message: Message, now_ns: int) -> None:
         example = f"{message.topic} ".encode() + message.payload[:100]
         self._ledger.lose(self._account, stage, reason, example, now_ns=now_ns)
+
+
+def _digest(message: Message) -> bytes:
+    return hashlib.blake2b(message.topic.encode() + b"\0" + message.payload, digest_size=8).digest()
 
 
 def note_connected(account: Account) -> None:

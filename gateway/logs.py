@@ -25,7 +25,7 @@ class FloodFilter(logging.Filter):
         first = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
         kind = (record.pathname, record.lineno, first)
         since, count = self._kinds.get(kind, (record.created, 0))
-        if record.created - since >= SAME_PERIOD_S:
+        if not 0 <= record.created - since < SAME_PERIOD_S:  # the clock may be set back
             if count > SAME_MAX:
                 record.msg = f"{record.msg} ({count - SAME_MAX} like it were not logged)"
             since, count = record.created, 0

@@ -39,7 +39,6 @@ from gateway.quantities import (
     conversion_for,
     find_quantity,
     find_unit,
-    snake_case,
     unknown_field,
 )
 from gateway.series import SeriesHistory, SeriesRegistry
@@ -49,6 +48,7 @@ DEFAULT_MEASUREMENT = "sensor"
 PLANS_KEPT = 10_000
 FIELDS_MAX = 1_000
 TEXT_MAX = 1_024
+UNIT_MAX = 64
 
 PAST_MAX_NS = 7 * 24 * 3600 * 1_000_000_000
 FUTURE_MAX_NS = 60 * 1_000_000_000
@@ -60,7 +60,7 @@ NO_VALUE = frozenset(
 WORDS = {"on": 1.0, "true": 1.0, "off": 0.0, "false": 0.0}
 
 _NUMBER = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?)\s*(.{0,24})")
-_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d{1,2}|\d{4,})(?!\d)")
+_DECIMAL_COMMA = re.compile(r"\A([+-]?\d+),(\d{1,2}|\d{4,})(?!\d)")  # anchored: else quadratic
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ class Catalogue:
     def pin(self, measurement: str, field: str, *, is_text: bool) -> bool:
         """Fix the field's type; False when the measurement has too many fields already."""
         count = self._fields.get(measurement, 0)
-        if count >= FIELDS_MAX:
-            return False
+        if count >= FIELDS_MAX and field not in QUANTITIES:
+            return False  # however many names one device makes up, others keep the dictionary's
         self._fields[measurement] = count + 1
         self._types[measurement, field] = is_text
         self.fresh_pins.append(Pin(measurement, field, is_text))
@@ -195,18 +195,21 @@ class Normalizer:
         units = reading.units
         plans = self._plans
         fields: dict[str, FieldValue] = {}
-        for raw, value in reading.values.items():
-            unit = units.get(raw, "") if units else ""
-            plan = plans.get((measurement, raw, unit)) or self._plan(measurement, raw, unit, frame)
-            outcome = self._apply(plan, measurement, raw, value, frame)
-            if isinstance(outcome, Reason):
-                self._refuse(outcome, raw, value, frame)
-            elif outcome[0] in fields:
-                self._refuse(Reason.COLLISION, raw, value, frame)
-            else:
-                fields[outcome[0]] = outcome[1]
-        self._account.quantities += len(reading.values)
-        self._account.fields += len(fields)
+        refused = self._account.refused
+        try:
+            for raw, value in reading.values.items():
+                key = (measurement, raw, units.get(raw, "") if units else "")
+                plan = plans.get(key) or self._plan(*key, frame)
+                outcome = self._apply(plan, measurement, raw, value, frame)
+                if isinstance(outcome, Reason):
+                    self._refuse(outcome, raw, value, frame)
+                elif outcome[0] in fields:
+                    self._refuse(Reason.COLLISION, raw, value, frame)
+                else:
+                    fields[outcome[0]] = outcome[1]
+        finally:  # also where a decoder returned what is no value: the counts stay exact
+            self._account.quantities += len(fields) + self._account.refused - refused
+            self._account.fields += len(fields)
         return fields
 
     def _apply(
@@ -217,20 +220,27 @@ class Normalizer:
             return plan.refusal
         if isinstance(value, str):
             return self._apply_text(plan, measurement, raw, value, frame)
-        if plan.is_text is not False and (refusal := self._settle(plan, measurement)):
-            return refusal
-        return _number(plan, value)
+        outcome = _number(plan, value)
+        if plan.is_text is False or isinstance(outcome, Reason):
+            return outcome
+        return self._settle(plan, measurement) or outcome
 
     def _settle(self, plan: _Plan, measurement: str) -> Reason | None:
         """A number arrives where the type is not known to be one: make it so, or say why not."""
+        self._learn_type(plan, measurement)
         if plan.is_text:
             return Reason.TYPE_CONFLICT
-        if not self._catalogue.pin(measurement, plan.name, is_text=False):
+        if plan.is_text is None and not self._catalogue.pin(measurement, plan.name, is_text=False):
             return Reason.TOO_MANY_FIELDS
         plan.is_text = False
         if plan.unit:
             self._catalogue.publish_unit(measurement, plan.name, plan.unit)
         return None
+
+    def _learn_type(self, plan: _Plan, measurement: str) -> None:
+        """What had no type when the plan was made may have got one from another name or source."""
+        if plan.is_text is None:
+            plan.is_text = self._catalogue.is_text(measurement, plan.name)
 
     def _apply_text(
         self, plan: _Plan, measurement: str, raw: str, value: str, frame: Frame
@@ -251,6 +261,7 @@ class Normalizer:
             return self._apply(plan, measurement, raw, parsed, frame)
         if len(text) > TEXT_MAX:
             return Reason.TOO_LONG
+        self._learn_type(plan, measurement)
         name = plan.name if plan.is_text is not False else f"{plan.name}_text"
         known = self._catalogue.is_text(measurement, name)
         if known is False:
@@ -274,10 +285,11 @@ class Normalizer:
     def _plan(self, measurement: str, raw: str, unit: str, frame: Frame) -> _Plan:
         if len(self._plans) >= PLANS_KEPT:
             self._plans.clear()
+        unit = unit[:UNIT_MAX]  # it is kept with the plan
         plan = _make_plan(raw, unit, self._rules.get(raw, _NO_RULE))
         if plan.name in self._tags or plan.name in frame.captures or plan.name == "device":
             plan.name = f"{plan.name}_field"
-        plan.is_text = self._catalogue.is_text(measurement, plan.name)
+        self._learn_type(plan, measurement)
         if plan.is_text is None and plan.is_number:
             plan.refusal = self._settle(plan, measurement)
         elif plan.is_text is False and plan.unit:
@@ -306,7 +318,8 @@ class Normalizer:
         """The user's word counts more than the topic's, the topic's more than the decoder's."""
         captures = {k: v for k, v in frame.captures.items() if k != "field"}
         tags = {**reading.tags, **captures, **self._tags}
-        tags.setdefault("device", reading.device or self._device or frame.topic)
+        if not tags.get("device"):  # a level of a topic may be empty
+            tags["device"] = reading.device or self._device or frame.topic
         return tags
 
 
@@ -343,7 +356,7 @@ def _make_plan(raw: str, unit_spelling: str, rule: FieldRule) -> _Plan:
     spelling = rule.unit or unit_spelling
     unit = find_unit(spelling) if spelling else None
     if spelling and unit is None:  # in a unit nobody knows, the unit becomes part of the name
-        return _calibrated(_Plan(snake_case(f"{raw} {spelling}")), rule)
+        return _calibrated(_Plan(unknown_field(f"{raw} {spelling}", None)), rule)
     match = find_quantity(raw, unit)
     if rule.quantity:
         name, quantity = rule.quantity, QUANTITIES[rule.quantity]

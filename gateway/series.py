@@ -23,10 +23,13 @@ _BURST_NS = 1_000_000
 """Arrivals closer than this to the last one came in one read; further back, the clock stepped."""
 
 
+_NONE = range(0)
+
+
 class SeriesHistory:
     """One series and its last points."""
 
-    __slots__ = ("_arrival_ns", "_points", "count", "last", "latest", "series")
+    __slots__ = ("_arrival_ns", "_forgotten", "_points", "count", "last", "latest", "series")
 
     def __init__(self, series: Series) -> None:
         self.series = series
@@ -36,6 +39,8 @@ class SeriesHistory:
         self.count = 0
         self._arrival_ns = 0
         self._points: dict[int, Mapping[str, FieldValue]] = {}
+        self._forgotten = _NONE
+        """Times in a row, taken by one device time with ever new values, and not remembered."""
 
     def place(
         self,
@@ -73,6 +78,8 @@ class SeriesHistory:
         None: they are there already.
         """
         points = self._points
+        if time_ns in self._forgotten:
+            time_ns = self._forgotten.stop
         while (stored := points.get(time_ns)) is not None:
             if all(stored.get(name) == value for name, value in fields.items()):
                 return None
@@ -82,8 +89,16 @@ class SeriesHistory:
             time_ns += 1
         points[time_ns] = fields
         if len(points) > TIMES_KEPT:
-            del points[next(iter(points))]
+            self._forget(next(iter(points)))
         return time_ns
+
+    def _forget(self, time_ns: int) -> None:
+        """Forget the oldest point, but not that its time is taken if the next one moved on."""
+        del self._points[time_ns]
+        if time_ns == self._forgotten.stop:
+            self._forgotten = range(self._forgotten.start, time_ns + 1)
+        elif time_ns + 1 in self._points:
+            self._forgotten = range(time_ns, time_ns + 1)
 
 
 class SeriesRegistry:

@@ -36,7 +36,7 @@ async def run_service(config: Config) -> None:
             )
 
     await app.run(config, stop, serve)
-    log.info("stopped; everything that arrived is on disk")
+    log.info("stopped")
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -124,14 +124,7 @@ def broker_settings(entry: Mqtt, client_id: str) -> BrokerSettings:
         host=host,
         port=port,
         client_id=client_id,
-        subscriptions=[
-            transport.Subscription(
-                TopicPattern.parse(wanted.topic).filter,
-                entry.qos_of(wanted),
-                entry.takes_retained(wanted),
-            )
-            for wanted in entry.subscribe
-        ],
+        subscriptions=_asked_for(entry),
         tls=tls,
         username=entry.username,
         password=entry.secret_password(),
@@ -139,6 +132,23 @@ def broker_settings(entry: Mqtt, client_id: str) -> BrokerSettings:
         keepalive_s=round(entry.keepalive),
         max_unacknowledged_messages=entry.max_unacknowledged,
     )
+
+
+def _asked_for(entry: Mqtt) -> list[transport.Subscription]:
+    """What to ask of the broker: of a topic in two subscriptions it may send each message twice.
+
+    So one that lies within another is not asked for; the router still tells them apart.
+    """
+    patterns = [(TopicPattern.parse(wanted.topic), wanted) for wanted in entry.subscribe]
+    asked = []
+    for pattern, _ in patterns:
+        if any(o.covers(pattern) and not pattern.covers(o) for o, _ in patterns):
+            continue
+        within = [wanted for other, wanted in patterns if pattern.covers(other)]
+        qos = max(map(entry.qos_of, within))
+        retained = any(map(entry.takes_retained, within))
+        asked.append(transport.Subscription(pattern.filter, qos, retained))
+    return asked
 
 
 def _subscription(

@@ -79,6 +79,21 @@ class TopicPattern(NamedTuple):
             return NOTHING
         return MappingProxyType({name: levels[index] for index, name in self.names.items()})
 
+    def covers(self, other: Self) -> bool:
+        """Whether every topic that the other pattern takes is taken by this one too."""
+        if self.filter == other.filter:
+            return True
+        if self.filter.startswith("$share/") or other.filter.startswith("$share/"):
+            return False
+        mine, theirs = self.levels, other.levels
+        if not self.is_open and (other.is_open or len(mine) != len(theirs)):
+            return False
+        if theirs and theirs[0].startswith("$") and (not mine or mine[0] == "+"):
+            return False  # as in `match`
+        if len(mine) > len(theirs):
+            return False
+        return all(want in ("+", got) for want, got in zip(mine, theirs, strict=False))
+
 
 class Router(Generic[Target]):
     """Several patterns, each with its target: the first that matches a topic takes it."""

@@ -95,18 +95,35 @@ async def test_a_group_that_the_disk_refuses_is_kept_and_tried_again() -> None:
     assert rig.balanced()
 
 
-async def test_stop_commits_what_is_there_and_gives_up_on_a_dead_disk() -> None:
+async def test_stop_commits_what_is_there_also_on_a_disk_that_fails_for_a_while() -> None:
     rig = Rig()
+    wire = Wire()
+    rig.disk.failures = 1
     async with running(rig):
+        rig.worker.gate.clear()
         add(rig, 1)
-    assert len(rig.disk.rows()) == 1
-    dead = Rig()
-    dead.disk.failures = 10**9
-    async with asyncio.timeout(5), running(dead):
-        add(dead, 1)
-    assert dead.disk.rows() == []
-    assert dead.account.uncommitted == 1
-    assert dead.balanced()
+        rig.committer.hurry()
+        await turns()
+        add(rig, 2)
+        rig.committer.acknowledge_later(wire, 7)
+        rig.committer.stop()
+        rig.worker.gate.set()
+    assert [row.time_ns % 10 for row in rig.disk.rows()] == [1, 2]
+    assert wire.acknowledged == [7]
+    assert rig.balanced()
+
+
+async def test_a_dead_disk_can_be_given_up() -> None:
+    rig = Rig()
+    rig.disk.failures = 10**9
+    task = asyncio.create_task(rig.committer.run())
+    add(rig, 1)
+    rig.committer.stop()
+    await asyncio.wait([task], timeout=0.01)
+    task.cancel()
+    await asyncio.wait([task])
+    assert rig.account.uncommitted == 1
+    assert rig.balanced()
 
 
 async def test_a_full_spool_sheds_what_cannot_wait_counts_it_and_recovers() -> None:
@@ -163,6 +180,23 @@ async def test_a_group_carries_pins_units_and_the_identity_of_its_messages() -> 
     assert group.seen == {"home": [(7, b"12345678")]}
     units = [row for row in group.rows if row.series.measurement == "units"]
     assert [dict(row.fields) for row in units] == [{"unit": "Cel"}]
+    assert rig.balanced()
+
+
+async def test_units_wait_while_there_is_no_room() -> None:
+    rig = Rig(interval_s=0.0)
+    rig.disk.room = False
+    async with running(rig):
+        add(rig, 1)
+        await turns()
+        rig.catalogue.publish_unit("sensor", "temperature", "Cel")
+        await turns()
+        assert rig.ledger.losses == {}
+        rig.disk.room = True
+        await asyncio.wait_for(rig.committer.accepting.wait(), 5)
+        add(rig, 2)
+        await turns()
+    assert [row.series.measurement for row in rig.disk.rows()] == ["sensor", "sensor", "units"]
     assert rig.balanced()
 
 

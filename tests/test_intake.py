@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from random import Random
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from gateway.errors import TransportError
 from gateway.framing.delimited import Lines
 from gateway.intake import (
     MESSAGES_REMEMBERED,
+    TOPIC_MAX,
     MqttIntake,
     Pipeline,
     SerialIntake,
@@ -36,6 +38,12 @@ from gateway.topics import Router, TopicPattern
 from gateway.transports.mqtt_packets import Message
 from tests.fakes import NOON, Rig, Wire
 
+OTHERS: dict[bytes, Verdict] = {
+    b"learned": Learned(),
+    b"nonsense": cast("Verdict", "nonsense"),
+    b"no value": Decoded([Reading({"x": cast("float", [])}), Reading({"x": 1.0})]),
+}
+
 
 class Numbers(Decoder):
     """Frames of numbers; anything else as its first letter says."""
@@ -46,12 +54,12 @@ class Numbers(Decoder):
                 return Malformed(Reason.SYNTAX)
             case b"i":
                 return Ignored(Reason.FIRST_LINE)
-            case b"l":
-                return Learned()
             case b"!":
                 raise RuntimeError("a bug")
             case b"p":
                 return Decoded([Reading({"x": 1.0})], [Malformed(Reason.SYNTAX, b"part")])
+        if frame.data in OTHERS:
+            return OTHERS[frame.data]
         return Decoded([Reading({"x": float(frame.data)})])
 
 
@@ -101,6 +109,15 @@ def test_every_byte_and_frame_of_a_stream_is_accounted_for() -> None:
     rig.intake.opened()
     assert account.bytes_buffered == 0
     assert rig.ledger.losses["mast", Stage.NOISE, Reason.INTERRUPTED].count == len(b"half a li")
+    assert rig.balanced()
+
+
+def test_a_decoder_that_returns_nonsense_costs_only_its_own_frames() -> None:
+    rig = Serial()
+    rig.intake.receive(b"nonsense\nno value\n1\n")
+    assert rig.account.observations == 2
+    assert rig.ledger.losses["mast", Stage.MALFORMED, Reason.DECODER_FAILED].count == 1
+    assert rig.ledger.losses["mast", Stage.IMPLAUSIBLE, Reason.DECODER_FAILED].count == 1
     assert rig.balanced()
 
 
@@ -226,6 +243,41 @@ async def test_identifiers_mean_nothing_once_the_broker_lost_the_session() -> No
     assert rig.disk.groups[0].forget == {"session"}
 
 
+async def test_what_is_not_acknowledged_is_known_again_however_much_it_is() -> None:
+    rig = Mqtt()
+    count = MESSAGES_REMEMBERED + 100
+    for number in range(1, count + 1):
+        rig.wire.unacknowledged_messages = number
+        rig.receive(b"1", identifier=number)
+    rig.intake.opened(Wire())
+    for number in range(1, count + 1):
+        rig.receive(b"1", identifier=number, duplicate=True)
+    assert rig.account.observations == count
+    assert rig.account.repeated_frames == count
+
+
+async def test_acknowledgements_of_an_ended_connection_are_not_gathered() -> None:
+    rig = Mqtt()
+    rig.intake.opened(rig.wire)
+    rig.receive(b"1", identifier=7)
+    again = Wire()
+    rig.intake.opened(again)
+    rig.intake.receive(again, Message("s/a", b"1", 1, False, True, 7))  # noqa: FBT003
+    assert list(rig.committer._pending.acknowledgements) == [again]
+    await rig.commit()
+    assert again.acknowledged == [7]
+    assert rig.account.spooled == 1
+
+
+async def test_a_topic_too_long_to_be_remembered_is_counted_and_acknowledged() -> None:
+    rig = Mqtt()
+    rig.receive(b"1", topic="s/" + "x" * TOPIC_MAX)
+    await rig.commit()
+    assert rig.wire.acknowledged == [1]
+    assert rig.ledger.losses["home", Stage.MALFORMED, Reason.TOO_LONG].count == 1
+    assert rig.balanced()
+
+
 async def test_the_memory_of_messages_is_bounded() -> None:
     rig = Mqtt()
     for _ in range(MESSAGES_REMEMBERED + 100):
@@ -249,7 +301,10 @@ async def test_while_there_is_no_room_messages_stay_with_the_broker() -> None:
     rig.committer.on_block.append(rig.intake.leave)
     rig.committer._block("full")
     assert rig.wire.left == ["full"]
+    late = rig.wire = Wire()  # it was under way when the room ran out
+    rig.intake.opened(late)
     rig.receive(b"1")
+    assert late.left == ["full"], "the broker brings back what was not taken to another one only"
     await rig.commit()
     assert rig.wire.acknowledged == []
     assert rig.account.frames == 0

@@ -24,6 +24,13 @@ def test_a_flood_from_one_source_is_held_back_and_its_size_said_later() -> None:
     assert f"({50 - SAME_MAX} like it were not logged)" in later.getMessage()
 
 
+def test_a_clock_that_is_set_back_does_not_silence_anything() -> None:
+    flood = FloodFilter()
+    for _ in range(50):
+        flood.filter(record("%s: bad", "mast", created=1e9))
+    assert flood.filter(record("%s: bad", "mast", created=1e9 - 86_400))
+
+
 def test_json_holds_the_message_and_the_traceback_in_one_line() -> None:
     try:
         int("two\nlines")

@@ -22,6 +22,7 @@ from gateway.normalize import (
     FUTURE_MAX_NS,
     PAST_MAX_NS,
     PLANS_KEPT,
+    UNIT_MAX,
     Catalogue,
     FieldRule,
     Normalizer,
@@ -180,6 +181,32 @@ def test_a_word_for_nothing_never_fixes_a_type() -> None:
     assert bench.fields({"mode": 3}) == {"mode": 3.0}
 
 
+def test_a_number_that_is_none_never_fixes_a_type_either() -> None:
+    bench = Bench()
+    for number in (math.nan, math.inf, "1e999"):
+        bench.fields({"mode": number})
+    assert bench.catalogue.pins() == []
+    assert bench.fields({"mode": "auto"}) == {"mode": "auto"}
+
+
+@pytest.mark.parametrize("word", ["unavailable", math.nan])
+def test_a_type_fixed_by_another_source_counts_also_where_the_field_was_seen_before(
+    word: Value,
+) -> None:
+    bench, other = Bench(), Bench()
+    other.normalizer._catalogue = bench.catalogue
+    bench.fields({"mode": word, "gear": word})
+    other.fields({"mode": "auto", "gear": 5})
+    assert bench.fields({"mode": 3}) == {}
+    assert bench.fields({"gear": "high"}) == {"gear_text": "high"}
+    assert bench.refused()[Reason.TYPE_CONFLICT] == 1
+    assert bench.catalogue.fresh_pins == [
+        Pin("sensor", "mode", is_text=True),
+        Pin("sensor", "gear", is_text=False),
+        Pin("sensor", "gear_text", is_text=True),
+    ]
+
+
 def test_types_outlive_the_process_and_can_be_freed() -> None:
     bench = Bench(pins=[Pin("sensor", "mode", is_text=True)])
     assert bench.fields({"mode": 3}) == {}
@@ -219,6 +246,8 @@ def test_the_device_is_the_topics_else_the_payloads_else_the_sources() -> None:
     }
     assert tags(reading, plain)["device"] == "b2"
     assert tags(Reading({"temperature": 1}), plain)["device"] == "bench"
+    empty = Frame(b"", NOON, "s//state", {"device": ""})
+    assert tags(Reading({"temperature": 1}, device="b3"), empty)["device"] == "b3"
 
 
 def test_a_field_never_has_the_name_of_a_tag() -> None:
@@ -253,6 +282,17 @@ def test_a_devices_time_is_believed_where_it_is_plausible(age_ns: int, source: T
     assert result.time_ns == (NOON - age_ns if source is TimeSource.DEVICE else NOON)
 
 
+def test_a_device_that_invents_units_is_bounded() -> None:
+    bench = Bench()
+    for number in range(10):
+        bench.fields({"t": 1}, {"t": f"{number}" + "x" * 100_000})
+    assert max(len(unit) for _, _, unit in bench.normalizer._plans) == UNIT_MAX
+
+
+def test_an_unknown_unit_never_makes_a_known_quantity() -> None:
+    assert Bench().fields({"wind": 1}, {"wind": "speed"}) == {"wind_speed_raw": 1.0}
+
+
 def test_a_device_that_invents_names_is_bounded() -> None:
     bench = Bench()
     for start in range(0, PLANS_KEPT + 2_000, 100):
@@ -260,4 +300,5 @@ def test_a_device_that_invents_names_is_bounded() -> None:
     assert len(bench.catalogue.pins()) == FIELDS_MAX
     assert len(bench.normalizer._plans) <= PLANS_KEPT
     assert bench.refused()[Reason.TOO_MANY_FIELDS] == PLANS_KEPT + 2_000 - FIELDS_MAX
+    assert bench.fields({"temperature": 20}) == {"temperature": 20.0}, "others are not shut out"
     assert bench.adds_up()

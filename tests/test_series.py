@@ -49,6 +49,16 @@ def test_a_different_value_at_the_same_device_time_moves_on_and_overwrites_nothi
     assert isinstance(history.place({"temperature": 2.0}, NOON, NOON), Repeated)
 
 
+def test_any_number_of_values_at_one_device_time_are_as_many_points() -> None:
+    history = SeriesHistory(SERIES)
+    count = 10 * TIMES_KEPT
+    times = [time_of(history.place({"t": float(i)}, NOON, NOON)) for i in range(count)]
+    assert times == list(range(NOON, NOON + count))
+    for second in range(1, 2 * TIMES_KEPT):
+        history.place({"t": 0.0}, NOON, NOON + second * 10**9)
+    assert time_of(history.place({"t": -1.0}, NOON, NOON)) == NOON + count
+
+
 def test_an_arrival_never_lands_on_a_device_time() -> None:
     history = SeriesHistory(SERIES)
     history.place({"temperature": 1.0}, NOON, NOON)

@@ -90,6 +90,30 @@ def test_a_wrong_pattern_is_explained(text: str, words: str) -> None:
         TopicPattern.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "covered"),
+    [
+        ("s/#", "s/{room}/t", True),
+        ("s/#", "s", True),
+        ("#", "s/#", True),
+        ("s/+/t", "s/{room}/t", True),
+        ("s/{room}/t", "s/attic/t", True),
+        ("s/attic/t", "s/+/t", False),
+        ("s/+", "s/#", False),
+        ("s/+", "s/a/b", False),
+        ("s/a/#", "s/#", False),
+        ("s/+/t", "s/attic/#", False),
+        ("#", "$SYS/broker/uptime", False),
+        ("$share/g/s/#", "s/t", False),
+        ("$share/g/s/#", "$share/g/s/#", True),
+    ],
+)
+def test_a_pattern_covers_those_whose_every_topic_it_takes(
+    outer: str, inner: str, *, covered: bool
+) -> None:
+    assert TopicPattern.parse(outer).covers(TopicPattern.parse(inner)) is covered
+
+
 def test_the_first_matching_pattern_takes_the_topic() -> None:
     router = Router(
         [

@@ -227,8 +227,7 @@ class Connection(asyncio.BufferedProtocol):
         settings = self._settings
         if count > settings.max_unacknowledged_messages or size > settings.max_unacknowledged_bytes:
             self.leave(
-                f"{count} messages ({size} bytes) wait for the disk: the gateway stays away until"
-                " they are committed"
+                f"{count} messages ({size} bytes) wait for the disk: the broker keeps the others"
             )
 
     def _take_answer(self, packet: bytes) -> None:

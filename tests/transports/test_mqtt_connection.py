@@ -66,7 +66,7 @@ async def test_beyond_its_limit_it_leaves_and_takes_only_what_nobody_would_bring
     script = CONNACK_5 + messages + publish(0, b"qos 0", qos=0)
     async with ScriptedBroker([script]).serving() as broker:
         why = await consumer.run(transport_to(broker.port, tmp_path, **limit))
-    assert "until they are committed" in why
+    assert "wait for the disk" in why
     assert [m.identifier for m in consumer.messages] == [1, 2, 3, 4, 0]
 
 

@@ -164,7 +164,7 @@ async def test_a_topic_that_is_no_longer_wanted_is_unsubscribed(
     assert second.payloads == ["wanted", "the last"]
 
 
-async def test_beyond_the_limit_it_stays_away_and_loses_nothing(
+async def test_beyond_the_limit_it_leaves_and_loses_nothing(
     tmp_path: Path, state: MqttState
 ) -> None:
     """A consumer that commits only while it is away: 100 messages a visit."""
@@ -181,7 +181,7 @@ async def test_beyond_the_limit_it_stays_away_and_loses_nothing(
 
         while 5000 - len(committed) > 100:
             consumer = Consumer(is_committed)
-            assert "until they are committed" in await consumer.run(transport)
+            assert "wait for the disk" in await consumer.run(transport)
             committed |= {message.payload for message in consumer.messages}
             visits += 1
         consumer = Consumer(is_committed)
