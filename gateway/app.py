@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.backoff import Backoff
+from gateway.catalogue import Catalogue
 from gateway.clock import now_ns
 from gateway.committer import Committer
 from gateway.config.models import Config, InfluxDB
@@ -26,7 +27,6 @@ from gateway.delivery import Delivery
 from gateway.intake import supervise
 from gateway.ledger import Ledger
 from gateway.model import Batch, DeadLetter
-from gateway.normalize import Catalogue
 from gateway.series import SeriesRegistry
 from gateway.sinks.influxdb import InfluxSink, InfluxTarget
 from gateway.sources import Parts, Source, mqtt_source, serial_source

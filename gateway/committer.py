@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, Protocol, TypeVar
 
 from gateway.backoff import Backoff
+from gateway.catalogue import Catalogue
 from gateway.clock import Clock
 from gateway.errors import StoreError
 from gateway.ledger import Account, Ledger, Stage
 from gateway.model import Group, Observation, Reason, Row, Store, TimeSource
-from gateway.normalize import Catalogue
 from gateway.sinks.line_protocol import make_series
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ then the unit is converted, then `low` and `high` are checked in the canonical u
 Types never conflict (decision 5): numbers and booleans are floats; a field keeps the type it had
 first (`Catalogue`); text on a number goes to `<field>_text`; a number on text is refused.
 
-Limits: PLANS_KEPT plans and series per source, FIELDS_MAX fields per measurement, TEXT_MAX
+Limits: PLANS_KEPT plans and series per source, NAMES_MAX made-up fields per
+series, TEXT_MAX
 characters of text.
 """
 
@@ -20,13 +21,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.catalogue import Catalogue
 from gateway.ledger import Account, Ledger, Stage
 from gateway.model import (
     FieldValue,
     Frame,
     Implausible,
     Observation,
-    Pin,
     Reading,
     Reason,
     Repeated,
@@ -46,7 +47,12 @@ from gateway.sinks.line_protocol import make_series
 
 DEFAULT_MEASUREMENT = "sensor"
 PLANS_KEPT = 10_000
-FIELDS_MAX = 1_000
+NAMES_MAX = 256
+"""Field names beside the dictionary's that one series may bring into use in a process."""
+
+NEW_NAMES_MAX = 256
+"""Raw names looked up for one message or line: a look-up takes up to 0.5 ms."""
+
 TEXT_MAX = 1_024
 UNIT_MAX = 64
 
@@ -78,54 +84,6 @@ class FieldRule:
 
 
 _NO_RULE = FieldRule()
-
-
-class Catalogue:
-    """The type and unit of every field, for the whole gateway; what is new waits to be stored."""
-
-    def __init__(self, pins: list[Pin]) -> None:
-        self._types = {(pin.measurement, pin.field): pin.is_text for pin in pins}
-        self._fields: dict[str, int] = {}
-        for pin in pins:
-            self._fields[pin.measurement] = self._fields.get(pin.measurement, 0) + 1
-        self.units: dict[tuple[str, str], str] = {}
-        """The UCUM code of each field that has one, as far as this process has seen it."""
-        self.generation = 0
-        """Moves when a pin is taken away: plans made before are void."""
-        self.fresh_pins: list[Pin] = []
-        self.fresh_units: list[tuple[str, str, str]] = []
-        """(measurement, field, UCUM code) seen for the first time in this process."""
-
-    def is_text(self, measurement: str, field: str) -> bool | None:
-        """The field's type; None where it has none yet."""
-        return self._types.get((measurement, field))
-
-    def pin(self, measurement: str, field: str, *, is_text: bool) -> bool:
-        """Fix the field's type; False when the measurement has too many fields already."""
-        count = self._fields.get(measurement, 0)
-        if count >= FIELDS_MAX and field not in QUANTITIES:
-            return False  # however many names one device makes up, others keep the dictionary's
-        self._fields[measurement] = count + 1
-        self._types[measurement, field] = is_text
-        self.fresh_pins.append(Pin(measurement, field, is_text))
-        return True
-
-    def unpin(self, measurement: str, field: str) -> bool:
-        """Let the field take a new type; False when it has none."""
-        if self._types.pop((measurement, field), None) is None:
-            return False
-        self._fields[measurement] -= 1
-        self.generation += 1
-        return True
-
-    def publish_unit(self, measurement: str, field: str, code: str) -> None:
-        """Have the unit of a field written to the measurement `units`, once per process."""
-        if (measurement, field) not in self.units:
-            self.units[measurement, field] = code
-            self.fresh_units.append((measurement, field, code))
-
-    def pins(self) -> list[Pin]:
-        return [Pin(measurement, field, t) for (measurement, field), t in self._types.items()]
 
 
 @dataclass(slots=True)
@@ -173,14 +131,18 @@ class Normalizer:
         self._plans: dict[tuple[str, str, str], _Plan] = {}
         self._generation = catalogue.generation
         self._series: dict[object, SeriesHistory] = {}
+        self._frame: Frame | None = None
+        self._look_ups = 0
+        """Made for the present frame."""
 
     def normalize(self, reading: Reading, frame: Frame) -> Observation | Implausible | Repeated:
         """Count and keep what is plausible; the reading's own counts are the caller's."""
-        measurement = self._measurement or reading.measurement or DEFAULT_MEASUREMENT
-        fields = self._fields(measurement, reading, frame)
+        if frame is not self._frame:
+            self._frame, self._look_ups = frame, 0
+        history = self._history(reading, frame)
+        fields = self._fields(history, reading, frame)
         if not fields:
             return Implausible(Reason.NO_FIELDS)
-        history = self._history(measurement, reading, frame)
         observed_at_ns = reading.observed_at_ns
         if observed_at_ns is not None:
             age_ns = frame.received_at_ns - observed_at_ns
@@ -188,19 +150,22 @@ class Normalizer:
                 observed_at_ns = None
         return history.place(fields, frame.received_at_ns, observed_at_ns)
 
-    def _fields(self, measurement: str, reading: Reading, frame: Frame) -> dict[str, FieldValue]:
+    def _fields(
+        self, history: SeriesHistory, reading: Reading, frame: Frame
+    ) -> dict[str, FieldValue]:
         if self._generation != self._catalogue.generation:
             self._generation = self._catalogue.generation
             self._plans.clear()
         units = reading.units
         plans = self._plans
+        measurement = history.series.measurement
         fields: dict[str, FieldValue] = {}
         refused = self._account.refused
         try:
             for raw, value in reading.values.items():
-                key = (measurement, raw, units.get(raw, "") if units else "")
-                plan = plans.get(key) or self._plan(*key, frame)
-                outcome = self._apply(plan, measurement, raw, value, frame)
+                unit = units.get(raw, "") if units else ""
+                plan = plans.get((measurement, raw, unit)) or self._plan(history, raw, unit, frame)
+                outcome = self._apply(plan, history, raw, value, frame)
                 if isinstance(outcome, Reason):
                     self._refuse(outcome, raw, value, frame)
                 elif outcome[0] in fields:
@@ -213,29 +178,38 @@ class Normalizer:
         return fields
 
     def _apply(
-        self, plan: _Plan, measurement: str, raw: str, value: Value, frame: Frame
+        self, plan: _Plan, history: SeriesHistory, raw: str, value: Value, frame: Frame
     ) -> tuple[str, FieldValue] | Reason:
         """The value's field and canonical value, or why it has none."""
         if plan.refusal is not None:
             return plan.refusal
         if isinstance(value, str):
-            return self._apply_text(plan, measurement, raw, value, frame)
+            return self._apply_text(plan, history, raw, value, frame)
         outcome = _number(plan, value)
         if plan.is_text is False or isinstance(outcome, Reason):
             return outcome
-        return self._settle(plan, measurement) or outcome
+        return self._settle(plan, history) or outcome
 
-    def _settle(self, plan: _Plan, measurement: str) -> Reason | None:
+    def _settle(self, plan: _Plan, history: SeriesHistory) -> Reason | None:
         """A number arrives where the type is not known to be one: make it so, or say why not."""
+        measurement = history.series.measurement
         self._learn_type(plan, measurement)
         if plan.is_text:
             return Reason.TYPE_CONFLICT
-        if plan.is_text is None and not self._catalogue.pin(measurement, plan.name, is_text=False):
+        if plan.is_text is None and not self._pin(plan.name, history, is_text=False):
             return Reason.TOO_MANY_FIELDS
         plan.is_text = False
         if plan.unit:
             self._catalogue.publish_unit(measurement, plan.name, plan.unit)
         return None
+
+    def _pin(self, name: str, history: SeriesHistory, *, is_text: bool) -> bool:
+        """Fix a field's type; a device that makes up names has a quota of them."""
+        made_up = name not in QUANTITIES
+        if made_up and history.names_made_up >= NAMES_MAX:
+            return False
+        history.names_made_up += made_up
+        return self._catalogue.pin(history.series.measurement, name, is_text=is_text)
 
     def _learn_type(self, plan: _Plan, measurement: str) -> None:
         """What had no type when the plan was made may have got one from another name or source."""
@@ -243,7 +217,7 @@ class Normalizer:
             plan.is_text = self._catalogue.is_text(measurement, plan.name)
 
     def _apply_text(
-        self, plan: _Plan, measurement: str, raw: str, value: str, frame: Frame
+        self, plan: _Plan, history: SeriesHistory, raw: str, value: str, frame: Frame
     ) -> tuple[str, FieldValue] | Reason:
         """A string may be a word for nothing, a number, a number with a unit, or text."""
         text = value.strip() if len(value) <= TEXT_MAX else value
@@ -256,17 +230,18 @@ class Normalizer:
             parsed, unit = _number_with_unit(text)
         if parsed is not None:
             if unit:
-                key = (measurement, raw, unit)
-                plan = self._plans.get(key) or self._plan(measurement, raw, unit, frame)
-            return self._apply(plan, measurement, raw, parsed, frame)
+                key = (history.series.measurement, raw, unit)
+                plan = self._plans.get(key) or self._plan(history, raw, unit, frame)
+            return self._apply(plan, history, raw, parsed, frame)
         if len(text) > TEXT_MAX:
             return Reason.TOO_LONG
+        measurement = history.series.measurement
         self._learn_type(plan, measurement)
         name = plan.name if plan.is_text is not False else f"{plan.name}_text"
         known = self._catalogue.is_text(measurement, name)
         if known is False:
             return Reason.TYPE_CONFLICT
-        if known is None and not self._catalogue.pin(measurement, name, is_text=True):
+        if known is None and not self._pin(name, history, is_text=True):
             return Reason.TOO_MANY_FIELDS
         if name == plan.name:
             plan.is_text = True
@@ -282,22 +257,27 @@ class Normalizer:
             now_ns=frame.received_at_ns,
         )
 
-    def _plan(self, measurement: str, raw: str, unit: str, frame: Frame) -> _Plan:
+    def _plan(self, history: SeriesHistory, raw: str, unit: str, frame: Frame) -> _Plan:
+        self._look_ups += 1
+        if self._look_ups > NEW_NAMES_MAX:
+            return _Plan(raw, refusal=Reason.TOO_MANY_FIELDS)
         if len(self._plans) >= PLANS_KEPT:
             self._plans.clear()
+        measurement = history.series.measurement
         unit = unit[:UNIT_MAX]  # it is kept with the plan
         plan = _make_plan(raw, unit, self._rules.get(raw, _NO_RULE))
         if plan.name in self._tags or plan.name in frame.captures or plan.name == "device":
             plan.name = f"{plan.name}_field"
         self._learn_type(plan, measurement)
         if plan.is_text is None and plan.is_number:
-            plan.refusal = self._settle(plan, measurement)
+            plan.refusal = self._settle(plan, history)
         elif plan.is_text is False and plan.unit:
             self._catalogue.publish_unit(measurement, plan.name, plan.unit)
         self._plans[measurement, raw, unit] = plan
         return plan
 
-    def _history(self, measurement: str, reading: Reading, frame: Frame) -> SeriesHistory:
+    def _history(self, reading: Reading, frame: Frame) -> SeriesHistory:
+        measurement = self._measurement or reading.measurement or DEFAULT_MEASUREMENT
         key = (
             frame.topic,
             measurement,

@@ -29,7 +29,16 @@ _NONE = range(0)
 class SeriesHistory:
     """One series and its last points."""
 
-    __slots__ = ("_arrival_ns", "_forgotten", "_points", "count", "last", "latest", "series")
+    __slots__ = (
+        "_arrival_ns",
+        "_forgotten",
+        "_points",
+        "count",
+        "last",
+        "latest",
+        "names_made_up",
+        "series",
+    )
 
     def __init__(self, series: Series) -> None:
         self.series = series
@@ -37,6 +46,8 @@ class SeriesHistory:
         self.latest: dict[str, Observation] = {}
         """The last observation of each field: a device may say one thing at a time."""
         self.count = 0
+        self.names_made_up = 0
+        """Fields beside the dictionary's that this series brought into use."""
         self._arrival_ns = 0
         self._points: dict[int, Mapping[str, FieldValue]] = {}
         self._forgotten = _NONE

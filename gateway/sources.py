@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.catalogue import Catalogue
 from gateway.clock import now_ns
 from gateway.committer import Committer
 from gateway.config.models import Config
@@ -18,7 +19,7 @@ from gateway.devices import devices
 from gateway.errors import ConfigError
 from gateway.intake import MqttIntake, Pipeline, SerialIntake, Subscription
 from gateway.ledger import Account, Ledger
-from gateway.normalize import Catalogue, FieldRule, Normalizer
+from gateway.normalize import FieldRule, Normalizer
 from gateway.series import SeriesRegistry
 from gateway.topics import Router, TopicPattern
 from gateway.transports import mqtt as transport

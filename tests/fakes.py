@@ -7,11 +7,11 @@ from random import Random
 from typing import ParamSpec, TypeVar
 
 from gateway.backoff import Backoff
+from gateway.catalogue import Catalogue
 from gateway.committer import Committer
 from gateway.errors import StoreError
 from gateway.ledger import Ledger
 from gateway.model import Group, Observation, Series, TimeSource, Totals
-from gateway.normalize import Catalogue
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from gateway.catalogue import FIELDS_MAX, Catalogue
 from gateway.ledger import Ledger, Stage
 from gateway.model import (
     Frame,
@@ -18,12 +19,12 @@ from gateway.model import (
     Value,
 )
 from gateway.normalize import (
-    FIELDS_MAX,
     FUTURE_MAX_NS,
+    NAMES_MAX,
+    NEW_NAMES_MAX,
     PAST_MAX_NS,
     PLANS_KEPT,
     UNIT_MAX,
-    Catalogue,
     FieldRule,
     Normalizer,
 )
@@ -297,8 +298,29 @@ def test_a_device_that_invents_names_is_bounded() -> None:
     bench = Bench()
     for start in range(0, PLANS_KEPT + 2_000, 100):
         bench.fields({f"name_{number}": 1 for number in range(start, start + 100)})
-    assert len(bench.catalogue.pins()) == FIELDS_MAX
+    assert len(bench.catalogue.pins()) == NAMES_MAX
     assert len(bench.normalizer._plans) <= PLANS_KEPT
-    assert bench.refused()[Reason.TOO_MANY_FIELDS] == PLANS_KEPT + 2_000 - FIELDS_MAX
-    assert bench.fields({"temperature": 20}) == {"temperature": 20.0}, "others are not shut out"
+    assert bench.refused()[Reason.TOO_MANY_FIELDS] == PLANS_KEPT + 2_000 - NAMES_MAX
+    neighbour = Frame(b"", NOON, "s/other", {"device": "other"})
+    result = bench.normalizer.normalize(Reading({"name of its own": 1}), neighbour)
+    assert isinstance(result, Observation), "others are not shut out"
+    assert bench.fields({"temperature": 20}) == {"temperature": 20.0}, "nor what everybody knows"
     assert bench.adds_up()
+
+
+def test_one_message_of_thousands_of_names_is_bounded_and_the_next_goes_on() -> None:
+    bench = Bench()
+    frame = Frame(b"", NOON)
+    batch = [Reading({f"temperature_{number}": 1.0}) for number in range(1000)]
+    results = [bench.normalizer.normalize(reading, frame) for reading in batch]
+    assert sum(isinstance(result, Observation) for result in results) == NEW_NAMES_MAX
+    assert bench.refused() == {Reason.TOO_MANY_FIELDS: 1000 - NEW_NAMES_MAX}
+    assert bench.fields({"humidity": 40}) == {"humidity": 40.0}
+    assert bench.adds_up()
+
+
+def test_the_fields_of_a_measurement_are_bounded() -> None:
+    catalogue = Catalogue([Pin("sensor", f"x{n}", is_text=False) for n in range(FIELDS_MAX)])
+    assert not catalogue.pin("sensor", "one_more", is_text=False)
+    assert catalogue.pin("sensor", "temperature", is_text=False)
+    assert catalogue.pin("other", "one_more", is_text=False)

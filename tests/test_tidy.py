@@ -29,6 +29,7 @@ WORDS = {
     "ledger",
 }
 CORE = {
+    "catalogue",
     "framing",
     "devices",
     "normalize",

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.app import Gateway
 from gateway.backoff import Backoff
+from gateway.catalogue import Catalogue
 from gateway.committer import Committer
 from gateway.config import Config
 from gateway.config.values import Context
@@ -19,7 +20,7 @@ from gateway.devices import devices
 from gateway.intake import Pipeline, SerialIntake
 from gateway.ledger import Ledger
 from gateway.model import Batch, DeadLetter, Delivered, Receipt
-from gateway.normalize import Catalogue, Normalizer
+from gateway.normalize import Normalizer
 from gateway.series import SeriesRegistry
 from gateway.sources import Parts
 from gateway.spool.archive import Archive

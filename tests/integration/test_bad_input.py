@@ -236,7 +236,6 @@ def test_hostile_payloads_touch_no_neighbour(
         assert gateway.end()[0] == 0
 
 
-@pytest.mark.xfail(reason="the fields of a measurement are limited for all devices together")
 def test_a_device_that_makes_up_names_leaves_room_for_others(
     tmp_path: Path, influxd: Influxd, broker: Mosquitto
 ) -> None:
