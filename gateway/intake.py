@@ -12,6 +12,7 @@ source.
 import asyncio
 import hashlib
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -222,7 +223,7 @@ class MqttIntake:
         self._committer = committer
         self._clock = clock
         self._session = session
-        self._seen = dict(seen)
+        self._seen = OrderedDict(seen)
         self._hurry_at = max(window // 2, 1)
         self._connection: Connection | None = None
 
@@ -291,10 +292,10 @@ class MqttIntake:
     def _remember(self, identifier: int, digest: bytes, unacknowledged: int) -> None:
         """Know the message again; those that the broker will bring back are kept in any case."""
         seen = self._seen
-        seen.pop(identifier, None)
         seen[identifier] = digest
+        seen.move_to_end(identifier)
         if len(seen) > MESSAGES_REMEMBERED + unacknowledged:
-            del seen[next(iter(seen))]
+            seen.popitem(last=False)
         self._committer.remember(self._session, identifier, digest)
 
     def _lose(self, stage: Stage, reason: Reason, message: Message, now_ns: int) -> None:

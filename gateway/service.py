@@ -17,6 +17,9 @@ from gateway.transports.serial_ports import raise_open_file_limit
 
 log = logging.getLogger(__name__)
 
+LAST_RESORT_S = 4.5
+"""After a signal the process is gone by then, whatever hangs: what is committed is safe."""
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
@@ -24,7 +27,7 @@ EXIT_USAGE = 2
 async def run_service(config: Config) -> None:
     """Run until SIGTERM or SIGINT."""
     raise_open_file_limit()
-    stop = stop_on_signals()
+    stop = stop_on_signals(last_resort_s=LAST_RESORT_S)
 
     async def serve(gateway: app.Gateway) -> None:
         log.info("running, with %d sources", len(gateway.sources))
@@ -39,8 +42,12 @@ async def run_service(config: Config) -> None:
     log.info("stopped")
 
 
-def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; the second SIGINT ends the process at once."""
+def stop_on_signals(*, last_resort_s: float | None = None) -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; the second SIGINT ends the process at once.
+
+    Args:
+        last_resort_s: leave the process that long after the first signal in any case; None: wait.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -48,11 +55,20 @@ def stop_on_signals() -> asyncio.Event:
         log.info("stopping")
         systemd.notify("STOPPING=1")
         stop.set()
+        if last_resort_s is not None:
+            loop.call_later(last_resort_s, _leave_anyway)
         loop.remove_signal_handler(signal.SIGINT)
 
     loop.add_signal_handler(signal.SIGTERM, on_signal)
     loop.add_signal_handler(signal.SIGINT, on_signal)
     return stop
+
+
+def _leave_anyway() -> None:
+    """A disk that hangs while the store is opened or salvaged, for one, cannot be waited for."""
+    log.error("something hangs: leaving without it; what was committed is safe")
+    _flush()
+    os._exit(EXIT_FAILED)
 
 
 def run_and_leave(coroutine: Coroutine[Any, Any, None]) -> NoReturn:
@@ -78,7 +94,11 @@ def run_and_leave(coroutine: Coroutine[Any, Any, None]) -> NoReturn:
         logging.getLogger(__name__).critical("ended by a fault of its own", exc_info=group)
         code = EXIT_FAILED
     finally:
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
     os._exit(code)
+
+
+def _flush() -> None:
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
