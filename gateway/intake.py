@@ -37,6 +37,7 @@ from gateway.model import (
     Reason,
     Repeated,
     Row,
+    TimeSource,
 )
 from gateway.normalize import Normalizer
 from gateway.topics import Router
@@ -99,6 +100,7 @@ class Pipeline:
             log.exception("%s: a reading could not be normalized", self._account.source)
             result = Implausible(Reason.DECODER_FAILED)
         if isinstance(result, Observation):
+            self._account.device_times += result.time_source is TimeSource.DEVICE
             return result
         stage = Stage.REPEATED if isinstance(result, Repeated) else Stage.IMPLAUSIBLE
         self._lose(stage, result.reason, frame.data, frame)

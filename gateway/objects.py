@@ -42,7 +42,7 @@ FIELDS_MAX: Final = 256
 NAME_MAX: Final = 256
 
 BATCH_MAX: Final = 10_000
-"""What a payload of the largest size holds at 100 bytes each; 50 ms of work."""
+"""What a payload of the largest size holds at 100 bytes each; less than half a second of work."""
 
 OPTIONS: Final = frozenset({"time", "timezone", "device"})
 """The keywords of `ObjectReader`, which decoders hand through."""

@@ -56,6 +56,8 @@ class Numbers(Decoder):
                 return Ignored(Reason.FIRST_LINE)
             case b"!":
                 raise RuntimeError("a bug")
+            case b"t":
+                return Decoded([Reading({"x": 1.0}, observed_at_ns=NOON - int(frame.data[1:]))])
             case b"p":
                 return Decoded([Reading({"x": 1.0})], [Malformed(Reason.SYNTAX, b"part")])
         if frame.data in OTHERS:
@@ -119,6 +121,12 @@ def test_a_decoder_that_returns_nonsense_costs_only_its_own_frames() -> None:
     assert rig.ledger.losses["mast", Stage.MALFORMED, Reason.DECODER_FAILED].count == 1
     assert rig.ledger.losses["mast", Stage.IMPLAUSIBLE, Reason.DECODER_FAILED].count == 1
     assert rig.balanced()
+
+
+def test_whose_time_an_observation_carries_is_counted() -> None:
+    rig = Serial()
+    rig.intake.receive(b"t5\nt7\nt999999999999999999\n1\n")
+    assert (rig.account.observations, rig.account.device_times) == (4, 2)
 
 
 class Mqtt(Rig):

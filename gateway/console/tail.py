@@ -37,6 +37,8 @@ class Observed(TypedDict):
     units: dict[str, str]
     """The UCUM code of each field that has one."""
     time: str | None
+    time_source: str
+    """"device" or "arrival": who says so."""
 
 
 @final
@@ -97,4 +99,5 @@ def observed(source: str, observation: Observation, units: Units) -> Observed:
         "fields": dict(observation.fields),
         "units": {name: unit for name, unit in known.items() if unit},
         "time": iso_time(observation.time_ns),
+        "time_source": observation.time_source,
     }

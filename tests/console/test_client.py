@@ -42,6 +42,7 @@ KITCHEN: Observed = {
     "fields": {"temperature": 21.5, "humidity": 40.0, "state": "open", "uv_index": 3.0},
     "units": {"temperature": "Cel", "humidity": "%", "uv_index": "1"},
     "time": "2026-05-01T18:15:01.250Z",
+    "time_source": "arrival",
 }
 
 

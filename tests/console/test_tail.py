@@ -27,6 +27,7 @@ async def test_a_follower_sees_what_comes(rig: Rig) -> None:
                 "fields": {"temperature": 20.0, "state": "open"},
                 "units": {"temperature": "Cel"},
                 "time": "2026-01-01T00:00:02.000Z",
+                "time_source": "arrival",
             }
         ]
 
