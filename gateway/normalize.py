@@ -363,7 +363,7 @@ def _known_plan(raw: str, name: str, quantity: Quantity, unit: Unit | None) -> _
         high=quantity.high,
         sentinels=quantity.sentinels,
         unit=quantity.unit,
-        is_number=not quantity.text,
+        is_number=True,
     )
 
 

@@ -23,8 +23,6 @@ class Quantity:
     device_class: str | None
     low: float
     high: float
-    text: bool = False
-    """The field is a string by definition; no quantity with a unit is."""
     counter: bool = False
     """It only grows, until the device starts again (Home Assistant: total_increasing)."""
     sentinels: tuple[float, ...] = ()

@@ -94,6 +94,18 @@ class TopicPattern(NamedTuple):
             return False
         return all(want in ("+", got) for want, got in zip(mine, theirs, strict=False))
 
+    def overlaps(self, other: Self) -> bool:
+        """Whether some topic is taken by both, whatever groups share them."""
+        short, long = sorted((self, other), key=lambda pattern: len(pattern.levels))
+        if len(short.levels) < len(long.levels) and not short.is_open:
+            return False
+        for one, two in ((short, long), (long, short)):
+            is_wild = not one.levels or one.levels[0] == "+"
+            if is_wild and two.levels and two.levels[0].startswith("$"):
+                return False  # as in `match`
+        pairs = zip(short.levels, long.levels, strict=False)
+        return all(one == two or "+" in (one, two) for one, two in pairs)
+
 
 class Router(Generic[Target]):
     """Several patterns, each with its target: the first that matches a topic takes it."""

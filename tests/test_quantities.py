@@ -123,7 +123,6 @@ def test_every_row_is_well_formed() -> None:
         assert quantity.unit in UNITS
         assert quantity.low < quantity.high
         assert quantity.counter == (name in COUNTERS)
-        assert not quantity.text
         assert all(quantity.low <= value <= quantity.high for value in quantity.sentinels)
 
 

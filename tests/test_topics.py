@@ -114,6 +114,38 @@ def test_a_pattern_covers_those_whose_every_topic_it_takes(
     assert TopicPattern.parse(outer).covers(TopicPattern.parse(inner)) is covered
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "topic"),
+    [
+        ("s/+/t", "s/attic/#", "s/attic/t"),
+        ("s/{room}/t", "s/attic/{what}", "s/attic/t"),
+        ("s/#", "+/a", "s/a"),
+        ("s/#", "+", "s"),
+        ("#", "+/+/t", "s/a/t"),
+        ("s/a/#", "s/{room}/b/#", "s/a/b"),
+        ("s/#", "s/a", "s/a"),
+        ("$SYS/+/a", "$SYS/broker/#", "$SYS/broker/a"),
+        ("$share/g/s/+/t", "s/attic/#", "s/attic/t"),
+        ("$share/g/s/+", "$share/h/+/a", "s/a"),
+        ("s/+/t", "s/attic", None),
+        ("s/+/t", "s/attic/u", None),
+        ("s/+", "t/#", None),
+        ("s/a/b/#", "s/+", None),
+        ("s/a/#", "s/b/#", None),
+        ("#", "$SYS/broker/uptime", None),
+        ("+/#", "$SYS/#", None),
+        ("$share/g/#", "$SYS/#", None),
+    ],
+)
+def test_patterns_overlap_where_some_topic_is_taken_by_both(
+    one: str, other: str, topic: str | None
+) -> None:
+    patterns = TopicPattern.parse(one), TopicPattern.parse(other)
+    assert patterns[0].overlaps(patterns[1]) is (topic is not None)
+    assert patterns[1].overlaps(patterns[0]) is (topic is not None)
+    assert topic is None or all(pattern.match(topic) is not None for pattern in patterns)
+
+
 def test_the_first_matching_pattern_takes_the_topic() -> None:
     router = Router(
         [

@@ -6,6 +6,7 @@ find their problems also where a model could not be built for another reason.
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
+from itertools import combinations
 from os.path import realpath
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from gateway.config.models import Config
 from gateway.config.nearest import did_you_mean
 from gateway.config.problems import Problem, dotted, missing_key, unknown_key
 from gateway.config.schema import Loc, keys_at
+from gateway.config.sources import Mqtt
 from gateway.errors import ConfigError
 from gateway.model import Device
 from gateway.topics import TopicPattern
@@ -204,7 +206,21 @@ def warnings(config: Config) -> list[str]:
     for index, broker in enumerate(config.mqtt):
         if broker.secret_password():
             found += _clear_text(f'mqtt[{index}] "{broker.name}": url', broker.url, "mqtts")
+        found += _overlaps(f'mqtt[{index}] "{broker.name}": subscribe', broker)
     return found
+
+
+def _overlaps(path: str, broker: Mqtt) -> Iterator[str]:
+    """What lies within another subscription is not asked for and does no harm."""
+    patterns = [TopicPattern.parse(subscription.topic) for subscription in broker.subscribe]
+    asked = [one for one in patterns if not any(o.covers(one) for o in patterns if o is not one)]
+    for one, two in combinations(asked, 2):
+        if one.overlaps(two):
+            yield (
+                f'{path}: some topics match both "{one.text}" and "{two.text}": over MQTT 5 a '
+                "broker may send such a message twice, once for each, and both become readings; "
+                "write one pattern that covers both"
+            )
 
 
 def _clear_text(path: str, address: str, safe: str) -> Iterator[str]:

@@ -117,10 +117,10 @@ class FieldRule(Section):
         unit = find_unit(spelling, dimension)
         if unit is None:
             raise unknown_name("no such unit", _spellings(dimension))
-        if quantity and (quantity.text or conversion_for(quantity, unit) is None):
+        if quantity and conversion_for(quantity, unit) is None:
             raise ValueError(
-                f"{quantity.name} is stored in {quantity.unit or 'words'}, and this unit does not "
-                "convert into it"
+                f"{quantity.name} is stored in {quantity.unit}, and this unit does not convert "
+                "into it"
             )
         return spelling
 
@@ -225,10 +225,12 @@ class Mqtt(Section):
         "60s", validate_default=True, description="How often a silent connection is tried."
     )
     max_unacknowledged: int = Field(
-        10_000,
+        5_000,
         ge=1,
-        le=65_535,
-        description="Messages that may wait for the disk before the gateway disconnects.",
+        le=10_000,
+        description="Messages that may wait for the disk before the gateway disconnects. It"
+        " recognizes a repeated message among the last 10,000 of a session: more could not be"
+        " told from new ones.",
     )
     broker_window: int = Field(
         20,

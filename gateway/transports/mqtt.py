@@ -55,6 +55,7 @@ RECEIVE_MAXIMUM = 65_535
 """MQTT has no more identifiers."""
 
 _FAILURE = 0x80
+_PINGRESP = b"\xd0\x00"
 
 
 class MqttTransport:
@@ -102,32 +103,37 @@ class MqttTransport:
         try:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 await connection.accepted.wait()
-            await self._subscribe(connection, client)
-            connection.subscribed.set()
         except TimeoutError:
             connection.dropped(f"no answer within {self._settings.connect_timeout_s:g} s")
-        except aiomqtt.MqttError as error:
-            connection.leave(f"{self._dialer.where}: {error}")
-        while True:
-            await asyncio.sleep(TICK_S)
-            client.tick()
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._subscribe(connection, client), name=f"subscribe[{self._name}]")
+            while True:
+                await asyncio.sleep(TICK_S)
+                client.tick()
 
     async def _subscribe(self, connection: Connection, client: "_Client") -> None:
         """Bring the session's subscriptions to what is wanted now.
 
         At every instant the file names all filters that the broker may know. There is no time
-        limit: on a slow line the answers may stand behind megabytes of messages.
+        limit, but that the connection must live: on a slow line the answers may stand behind
+        megabytes of messages.
         """
         wanted = {subscription.filter for subscription in self._settings.subscriptions}
         stale = self._state.subscriptions(self._name) - wanted
         self._remember(connection, wanted | stale)
-        for topic_filter in sorted(stale):
-            await client.unsubscribe(topic_filter)
-        for subscription in self._settings.subscriptions:
-            problem = await client.subscribe(subscription)
-            if problem:
-                connection.problems.append(problem)
+        try:
+            for topic_filter in sorted(stale):
+                await client.unsubscribe(topic_filter)
+            for subscription in self._settings.subscriptions:
+                problem = await client.subscribe(subscription)
+                if problem:
+                    connection.problems.append(problem)
+        except aiomqtt.MqttError as error:
+            connection.leave(f"{self._dialer.where}: {error}")
+            return
         self._remember(connection, wanted)
+        connection.subscribed.set()
 
     def _remember(self, connection: Connection, filters: Iterable[str]) -> None:
         try:
@@ -185,7 +191,14 @@ class _Client:
         self._paho.loop_read()
 
     def tick(self) -> None:
-        """Ping when it is time, and see whether the last one was answered."""
+        """Ping when it is time, and see whether the last one was answered.
+
+        Whatever arrives is as good as an answer, which may stand behind megabytes of messages;
+        paho does not see these.
+        """
+        if self._connection.heard:
+            self._connection.heard = False
+            self.take(_PINGRESP)
         self._paho.loop_misc()
 
     async def subscribe(self, wanted: Subscription) -> str:

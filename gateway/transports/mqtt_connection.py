@@ -22,8 +22,9 @@ from gateway.errors import TransportError
 from gateway.transports.mqtt_dial import TlsSettings
 from gateway.transports.mqtt_packets import Message, NotMqttError, PacketReader
 
-READ_BYTES = 64 * 1024
-"""Read at most so much before other sources have their turn: some 500 messages, 2 ms."""
+READ_BYTES = 16 * 1024
+"""Read at most so much before other sources have their turn: some 150 messages, a few milliseconds
+of work."""
 
 _PUBACK = b"\x40\x02"
 _PUBREC = b"\x50\x02"
@@ -61,7 +62,7 @@ class BrokerSettings:
     0: it ends with the connection, in both."""
     connect_timeout_s: float = 10.0
     """For each step: the host's address, the connection, the broker's answer."""
-    max_unacknowledged_messages: int = 10_000
+    max_unacknowledged_messages: int = 5_000
     max_unacknowledged_bytes: int = 64 * 1024 * 1024
     message_bytes_max: int = 8 * 1024 * 1024
     """The payload of a longer message is skipped."""
@@ -101,6 +102,8 @@ class Connection(asyncio.BufferedProtocol):
         self.problems: list[str] = []
         """Subscriptions that the broker refused, and the like, in words for the operator."""
         self.unacknowledged_bytes = 0
+        self.heard = False
+        """Something arrived since this was last set to False."""
         self.accepted = asyncio.Event()
         self.subscribed = asyncio.Event()
         """The broker has answered about every subscription."""
@@ -159,7 +162,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what arrived. An exception ends the connection: `connection_lost` gets it."""
-        self._is_receiving = True
+        self._is_receiving = self.heard = True
         try:
             for packet in self._reader.feed(bytes(self._buffer[:nbytes])):
                 if isinstance(packet, Message):

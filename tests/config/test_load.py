@@ -276,6 +276,30 @@ def test_a_secret_in_clear_text_is_a_warning(read: Load, url: str, *, is_warned:
     assert "clear text" not in warnings_of(read(BROKER.format(url)))
 
 
+@pytest.mark.parametrize(
+    ("topics", "warned"),
+    [
+        (["s/+/t", "s/attic/#"], [("s/+/t", "s/attic/#")]),
+        (["s/{room}/t", "x", "s/attic/{what}"], [("s/{room}/t", "s/attic/{what}")]),
+        (["$share/g/s/#", "s/t"], [("$share/g/s/#", "s/t")]),
+        (["s/attic/t", "s/#"], []),
+        (["s/+/t", "s/attic/#", "s/#"], []),
+        (["s/a", "s/b"], []),
+    ],
+)
+def test_subscriptions_that_bring_a_message_twice_are_a_warning(
+    read: Load, topics: list[str], warned: list[tuple[str, str]]
+) -> None:
+    entries = ", ".join(f'{{ topic = "{topic}", decoder = "json" }}' for topic in topics)
+    text = f'[[mqtt]]\nname = "m"\nurl = "mqtt://h"\nsubscribe = [{entries}]'
+    assert warnings(read(text)) == [
+        f'mqtt[0] "m": subscribe: some topics match both "{one}" and "{two}": over MQTT 5 a broker '
+        "may send such a message twice, once for each, and both become readings; write one pattern "
+        "that covers both"
+        for one, two in warned
+    ]
+
+
 def test_a_decoder_gets_its_own_keys(read: Load) -> None:
     config = read(SERIAL.format("/dev/ttyS0") + 'columns = ["a"]\nseparator = ";"')
     assert config.serial[0].options() == {"columns": ["a"], "separator": ";"}

@@ -131,7 +131,7 @@ INFLUXDB = '[influxdb]\nversion = {}\nurl = "http://localhost:8086"\n'
         ("serial = 3", ["serial: found 3; allowed: a list of tables, headed [[serial]]"]),
         ("[mqtt]", ["mqtt: found a table; allowed: a list of tables, headed [[mqtt]]"]),
         ("[[spool]]", ["spool: found a list; allowed: a table, headed [spool]"]),
-        ("serial = [1]", ["serial[0]: found 1; allowed: a table"]),
+        ("serial = [1]", ["serial[0]: found 1; allowed: a table with decoder, name, port"]),
         (
             '[console]\nlisten = ":9280"',
             [

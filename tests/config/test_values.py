@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.quantities import QUANTITIES
+from gateway.spool.database import SEEN_MAX
 from tests.config.conftest import Load, Problems
 
 SERIAL = '[[serial]]\nname = "s"\nport = "/dev/ttyS0"\ndecoder = "text"\n'
@@ -189,20 +190,21 @@ def test_a_rule_says_what_can_be_done(problems: Problems, rule: str, key: str | 
     assert [line[: len(expected)] for line in found] == ([expected] if key else [])
 
 
-def test_a_text_quantity_has_no_unit(problems: Problems) -> None:
-    texts = [name for name, quantity in QUANTITIES.items() if quantity.text]
-    for name in texts:
-        assert problems(f'{SERIAL}fields.x = {{ quantity = "{name}", unit = "hPa" }}')
-
-
 def test_every_quantity_takes_its_own_unit(problems: Problems) -> None:
     rules = [
         f'fields.{name} = {{ quantity = "{name}", unit = "{quantity.unit}" }}'
         for name, quantity in QUANTITIES.items()
-        if not quantity.text
     ]
     assert len(rules) > 20
     assert problems(SERIAL + "\n".join(rules)) == []
+
+
+@pytest.mark.parametrize(("number", "is_taken"), [(SEEN_MAX, True), (SEEN_MAX + 1, False)])
+def test_no_more_may_wait_than_is_recognized_when_it_comes_again(
+    problems: Problems, number: int, *, is_taken: bool
+) -> None:
+    found = problems(f'{BROKER}url = "mqtt://h"\nmax_unacknowledged = {number}')
+    assert (found == []) is is_taken
 
 
 def test_a_subscription_inherits_from_its_broker(read: Load) -> None:

@@ -159,6 +159,23 @@ async def test_a_silent_connection_is_tried_and_given_up(
     assert recorder.events[0] == "dropped: Keep alive timeout"
 
 
+async def test_a_connection_that_brings_something_is_tried_but_not_given_up(
+    time: Time, accepted: tuple[_Client, Recorder]
+) -> None:
+    client, recorder = accepted
+    piece_of_a_long_message = b"\x30\xff\xff\xff\x01"
+    for _ in range(5):
+        recorder.get_buffer(-1)[: len(piece_of_a_long_message)] = piece_of_a_long_message
+        recorder.buffer_updated(len(piece_of_a_long_message))
+        time.now += KEEPALIVE_S
+        client.tick()
+    assert recorder.written == [b"\xc0\x00"] * 5
+    assert recorder.events == []
+    time.now += KEEPALIVE_S
+    client.tick()
+    assert recorder.events[0] == "dropped: Keep alive timeout"
+
+
 @pytest.mark.parametrize(
     ("subscription", "sent"),
     [

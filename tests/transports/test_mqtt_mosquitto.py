@@ -8,8 +8,10 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from gateway.errors import TransportError
 from gateway.transports.mqtt import (
     BrokerSettings,
+    Connection,
     Message,
     MqttState,
     MqttTransport,
@@ -17,13 +19,13 @@ from gateway.transports.mqtt import (
 )
 from tests.integration.mosquitto import HOST, Mosquitto, running
 from tests.transports.mqtt_peer import (
+    PATIENCE_S,
     Consumer,
     Protocol,
     numbers,
     open_session,
     publish,
     settings_for,
-    subscribed,
     until,
 )
 
@@ -56,7 +58,7 @@ async def test_what_was_not_acknowledged_comes_back_and_nothing_else(
     broker: Mosquitto, settings: BrokerSettings, state: MqttState
 ) -> None:
     transport = MqttTransport("home", settings, state)
-    await open_session(transport, state, "s/#")
+    await open_session(transport)
     await publish(broker, range(10))
     first = Consumer(lambda message: message.payload in (b"0", b"1", b"5"))
     async with first.running(transport) as connection:
@@ -84,7 +86,6 @@ async def test_a_backlog_comes_whole_and_in_order(
     first = Consumer()
     async with first.running(transport) as connection:
         assert not connection.session_present
-        await subscribed(state, "s/#")
         await publish(broker, ["ready"])
         await until(lambda: first.messages)
         connection.acknowledge([first.messages[0].identifier])
@@ -101,7 +102,7 @@ async def test_a_restarted_broker_costs_no_message(
     broker: Mosquitto, settings: BrokerSettings, state: MqttState, end: str
 ) -> None:
     transport = MqttTransport("home", settings, state)
-    await open_session(transport, state, "s/#")
+    await open_session(transport)
     await publish(broker, range(500))
     broker.stop()  # it stores the session, and 500 messages with it
     broker.start()
@@ -124,7 +125,7 @@ async def test_an_acknowledgement_dies_with_its_connection(
     broker: Mosquitto, settings: BrokerSettings, state: MqttState
 ) -> None:
     transport = MqttTransport("home", settings, state)
-    await open_session(transport, state, "s/#")
+    await open_session(transport)
     await publish(broker, range(5))
     first = Consumer()
     async with first.running(transport) as old:
@@ -145,12 +146,12 @@ async def test_a_topic_that_is_no_longer_wanted_is_unsubscribed(
     broker: Mosquitto, settings: BrokerSettings, state: MqttState
 ) -> None:
     both = replace(settings, subscriptions=[Subscription("s/#"), Subscription("old/#")])
-    await open_session(MqttTransport("home", both, state), state, "s/#", "old/#")
+    await open_session(MqttTransport("home", both, state))
     await publish(broker, ["while away"], topic="old/x")
     transport = MqttTransport("home", settings, state)
     first = Consumer(lambda _: True)
     async with first.running(transport):
-        await subscribed(state, "s/#")
+        assert state.subscriptions("home") == {"s/#"}
         await until(lambda: first.messages)
     assert first.payloads == ["while away"], "what the broker had kept still comes"
     await publish(broker, ["not any more"], topic="old/x")
@@ -171,7 +172,7 @@ async def test_beyond_the_limit_it_leaves_and_loses_nothing(
     with running(tmp_path / "mosquitto", "max_inflight_messages 0") as broker:
         settings = replace(settings_for(broker, "3.1.1"), max_unacknowledged_messages=100)
         transport = MqttTransport("home", settings, state)
-        await open_session(transport, state, "s/#")
+        await open_session(transport)
         await publish(broker, range(5000))
         committed: set[bytes] = set()
         visits = 0
@@ -197,7 +198,7 @@ async def test_mqtt_5_tells_the_broker_how_much_may_wait(
 ) -> None:
     settings = replace(settings_for(broker, "5"), max_unacknowledged_messages=300)
     transport = MqttTransport("home", settings, state)
-    await open_session(transport, state, "s/#")
+    await open_session(transport)
     await publish(broker, range(500))
     consumer = Consumer()
     async with consumer.running(transport) as connection:
@@ -270,18 +271,25 @@ async def test_another_client_with_our_id(broker: Mosquitto, state: MqttState) -
             assert 'does another client use our id "gateway-1"?' in await task
 
 
+@pytest.mark.parametrize("before", ["the subscription", "a message"])
 async def test_a_broker_that_hangs_is_noticed(
-    broker: Mosquitto, settings: BrokerSettings, state: MqttState
+    broker: Mosquitto, settings: BrokerSettings, state: MqttState, before: str
 ) -> None:
     transport = MqttTransport("home", replace(settings, keepalive_s=1), state)
     consumer = Consumer()
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(consumer.run(transport))
-        await until(lambda: consumer.connections)
-        await subscribed(state, "s/#")
+
+    def freeze(connection: Connection) -> None:
+        consumer.opened(connection)
         broker.freeze()
-        why = await task
-    assert "Keep alive timeout" in why
+
+    if before == "the subscription":
+        with pytest.raises(TransportError, match="Keep alive timeout"):
+            async with asyncio.timeout(PATIENCE_S):
+                await transport.run(freeze, consumer.receive)
+    else:
+        async with consumer.running(transport) as connection:
+            broker.freeze()
+            assert "Keep alive timeout" in str(await connection.ended)
     broker.thaw()
     async with consumer.running(transport) as connection:
         assert connection.session_present

@@ -119,7 +119,7 @@ async def test_tls(certificates: Path, state: MqttState, protocol: Protocol) -> 
         assert f"{HOST}:{port}" in await try_with(TlsSettings(file("ca.pem")), port)
 
         transport = MqttTransport("home", replace(settings, tls=ours), state)
-        await open_session(transport, state, "s/#")
+        await open_session(transport)
         await publish(broker, ["x" * 100_000, *range(2000)])
         consumer = Consumer(lambda _: True)
         async with consumer.running(transport) as connection:
