@@ -101,9 +101,9 @@ def _check_connections(config: "Config") -> NoReturn:
     from gateway.service import run_and_leave
 
     async def check_all() -> None:
-        if failed := await check_connections(config, click.echo):
+        if failed := await check_connections(config, _say):
             raise TransportError(f"{_counted(failed, 'check')} failed.")
-        click.echo("Everything answers.")
+        _say("Everything answers.")
 
     run_and_leave(check_all())
 
@@ -125,7 +125,7 @@ def demo(seconds: float | None, *, embedded: bool) -> None:
     from gateway.service import run_and_leave
 
     logs.configure(verbose=False, for_people=True)
-    run_and_leave(run_demo(seconds, embedded=embedded, say=click.echo))
+    run_and_leave(run_demo(seconds, embedded=embedded, say=_say))
 
 
 @command.command()
@@ -221,6 +221,13 @@ def export(config_path: Path | None, output: Path | None) -> None:
     run_and_leave(export_archive(_load(config_path), output, partial(click.echo, err=True)))
 
 
+def _say(line: str) -> None:
+    try:
+        click.echo(line)
+    except BrokenPipeError as error:  # `| head` has read enough
+        raise GatewayError("nobody reads the output any more") from error
+
+
 def _load(config_path: Path | None) -> "Config":
     from gateway.config.load import find, load
 
@@ -246,5 +253,8 @@ def main() -> NoReturn:
         click.echo(str(error), err=True)
         code = EXIT_FAILED
     except (click.Abort, KeyboardInterrupt):
+        code = EXIT_FAILED
+    except BrokenPipeError:  # `tail | head`: what the interpreter flushes at its end goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
     sys.exit(code)

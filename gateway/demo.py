@@ -158,15 +158,16 @@ class _Demo:
         for account in gateway.ledger.accounts.values():
             if account.kind == "internal":
                 continue
-            if not account.spooled:
+            if not account.spooled and not self._stop.is_set():
                 self._failures.append(f"nothing came from {account.source}")
             lost = [
                 f"{loss.count} {'bytes ' if stage is Stage.NOISE else ''}{stage} ({reason})"
                 for (source, stage, reason), loss in gateway.ledger.losses.items()
                 if source == account.source
             ]
+            headers = f" ({account.state} CSV headers)" if account.state else ""
             self._say(
-                f"{account.source:<12}{account.kind}: {account.frames} frames, "
+                f"{account.source:<12}{account.kind}: {account.frames} frames{headers}, "
                 f"{account.observations} observations, {account.spooled} on disk"
                 + (f"; not taken: {', '.join(lost)}" if lost else "")
             )
@@ -211,7 +212,7 @@ async def _devices(folder: Path, mqtt: Server, config: Config) -> AsyncIterator[
     """The simulators as a child, from when their ports are there."""
     with (folder / DEVICES_LOG).open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *_simulators(folder, mqtt), "--quiet", stdout=output, stderr=output
+            *_simulators(folder, mqtt), "--quiet", stdout=output, stderr=output, process_group=0
         )
         try:
             async with asyncio.timeout(DRAIN_S):

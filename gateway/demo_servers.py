@@ -113,7 +113,11 @@ async def _child(command: Sequence[str], log_path: Path, port: int) -> AsyncIter
     """A server as a child process, from when it listens until it has ended."""
     with log_path.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            process_group=0,  # a terminal's Ctrl-C is for the demo, which ends its servers last
         )
         try:
             await _until_it_listens(process, port, command[0], log_path)

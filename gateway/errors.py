@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 class GatewayError(Exception):
-    """Base of the errors below; never raised itself."""
+    """Base of the errors below; itself: a command failed. The text is for its user."""
 
 
 class ConfigError(GatewayError):

@@ -101,7 +101,7 @@ class Account:
 
     source: str
     kind: str
-    """"serial" or "mqtt"."""
+    """"serial" or "mqtt"; "internal" is the gateway itself."""
     connected: bool = False
     connections: int = 0
     """How often it was opened."""

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     EMPTY = "empty"
     COLUMNS = "columns"
+    CHECKSUM = "checksum"
     DECODER_FAILED = "decoder_failed"
     # ignored: understood and not wanted
     RETAINED = "retained"
@@ -44,7 +45,6 @@ class Reason(StrEnum):
     SENTINEL = "sentinel"
     OUT_OF_RANGE = "out_of_range"
     TYPE_CONFLICT = "type_conflict"
-    UNIT_CONFLICT = "unit_conflict"
     DROPPED = "dropped"
     TOO_LONG = "too_long"
     TOO_MANY_FIELDS = "too_many_fields"
@@ -56,12 +56,6 @@ class Reason(StrEnum):
     SAME_POINT = "same_point"
     # shed: an observation that never reached the disk
     SPOOL_FULL = "spool_full"
-    DISK_FULL = "disk_full"
-    # evicted, dead, corrupt: lines that left the spool otherwise than by delivery
-    LIMIT = "limit"
-    AGE = "age"
-    REFUSED_BY_STORE = "refused_by_store"
-    CHECKSUM = "checksum"
 
 
 class TimeSource(StrEnum):

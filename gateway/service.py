@@ -5,7 +5,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,7 +44,9 @@ async def run_service(config: Config) -> None:
 
 
 def stop_on_signals(*, last_resort_s: float | None = None) -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; the second SIGINT ends the process at once.
+    """An event that SIGTERM, SIGINT and SIGHUP set; the second SIGINT ends the process at once.
+
+    SIGHUP comes when the terminal is closed; under `nohup` it stays ignored.
 
     Args:
         last_resort_s: leave the process that long after the first signal in any case; None: wait.
@@ -61,6 +64,8 @@ def stop_on_signals(*, last_resort_s: float | None = None) -> asyncio.Event:
 
     loop.add_signal_handler(signal.SIGTERM, on_signal)
     loop.add_signal_handler(signal.SIGINT, on_signal)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, on_signal)
     return stop
 
 
@@ -78,27 +83,45 @@ def run_and_leave(coroutine: Coroutine[Any, Any, None]) -> NoReturn:
     state is on disk and closed, so nothing is lost by leaving it behind; `asyncio.run` and the
     interpreter's own end would wait for it.
     """
-    code = 0
+    code = EXIT_FAILED
     runner = asyncio.Runner()
     try:
         runner.run(coroutine)
+        code = 0
     except KeyboardInterrupt:
-        code = EXIT_FAILED
+        pass
     except ConfigError as error:
         sys.stderr.write("\n".join((*error.problems, "")))
         code = EXIT_USAGE
     except GatewayError as error:
         sys.stderr.write(f"{error}\n")
-        code = EXIT_FAILED
     except BaseExceptionGroup as group:
-        logging.getLogger(__name__).critical("ended by a fault of its own", exc_info=group)
-        code = EXIT_FAILED
+        _say_why(group)
     finally:
         _flush()
     os._exit(code)
 
 
+def _say_why(group: BaseExceptionGroup[BaseException]) -> None:
+    """The world's part in words; a fault of the program's own with its traceback."""
+    in_words, faults = group.split(GatewayError)
+    if faults is not None:
+        logging.getLogger(__name__).critical("ended by a fault of its own", exc_info=faults)
+    sentences = map(str, _leaves(in_words)) if in_words is not None else ()
+    for sentence in dict.fromkeys(sentences):
+        sys.stderr.write(f"{sentence}\n")
+
+
+def _leaves(group: BaseExceptionGroup[GatewayError]) -> Iterator[GatewayError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
 def _flush() -> None:
     logging.shutdown()
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
     sys.stderr.flush()

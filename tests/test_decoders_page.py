@@ -10,7 +10,7 @@ import pytest
 
 from gateway.devices import devices
 from gateway.framing.delimited import LINE_MAX
-from gateway.model import Reading
+from gateway.model import Reading, Reason
 from gateway.objects import BATCH_MAX, FIELDS_MAX, TIME_NAMES
 from tests.conformance import Vector, readings_of
 
@@ -65,3 +65,8 @@ def test_every_option_and_limit_stands_on_the_page() -> None:
         assert all(f"`{option}`" in PAGE for option in devices()[name].options)
     assert all(f"`{name}`" in PAGE for name in TIME_NAMES)
     assert all(f"{limit:,}" in PAGE for limit in (LINE_MAX, FIELDS_MAX, BATCH_MAX))
+
+
+def test_every_reason_is_explained() -> None:
+    console = (Path(__file__).parent.parent / "docs" / "console.md").read_text()
+    assert [reason for reason in Reason if f"`{reason}`" not in PAGE + console] == []

@@ -48,7 +48,11 @@ _SYNTAX: Final = (
     ("Cannot mutate", "this table is complete already, where it was written in { }"),
     ("Duplicate inline table key", "a key stands twice in one { }"),
     ("Unclosed array", "a list is not closed with ]"),
-    ("Unclosed inline table", "a table is not closed with }"),
+    ("Unclosed inline table", "a table is not closed with } on its line"),
+    (
+        "Invalid initial character for a key part",
+        "no key here: a table in { } stands on one line, and no comma precedes its }",
+    ),
     ("Illegal character '\\n'", "a quote is not closed"),
     ("Unterminated string", "a quote is not closed"),
     ("Unescaped '\\'", "a backslash in text is written \\\\, or the text in 'single quotes'"),

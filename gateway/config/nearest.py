@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-_LISTED_MAX: Final = 12
+_LISTED_MAX: Final = 20
 """More names than this are noise."""
 
 _WORD_MAX: Final = 64

@@ -75,7 +75,8 @@ def allowed(node: JsonSchemaValue) -> str:
         *others, last = [f'"{v}"' if isinstance(v, str) else str(v) for v in node["enum"]]
         return f"{', '.join(others)} or {last}"
     if "$ref" in node or "properties" in node:
-        return "a table"
+        required = resolved(node).get("required", [])
+        return f"a table with {', '.join(required)}" if required else "a table"
     if node.get("type") == "array":
         return "a list of tables"
     if node.get("type") == "object":

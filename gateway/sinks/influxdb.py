@@ -14,6 +14,7 @@ such (no such organization), halts; only JSON complaints may lead to dead letter
 
 import gzip
 import json
+import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,13 @@ from http import HTTPStatus
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-from aiohttp import ClientConnectorCertificateError, ClientError, ClientResponse, ClientTimeout
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientTimeout,
+)
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
 from gateway.errors import ConfigError, TransportError
@@ -139,7 +146,7 @@ class InfluxSink:
         except TimeoutError:
             return Deferred(f"{self._where()}: no answer within {self._target.timeout_s:g} s")
         except (ClientError, OSError) as error:
-            return Deferred(_words(f"{self._where()}: {error or type(error).__name__}"))
+            return Deferred(_words(f"{self._where()}: {_why(error)}"))
         return judge(answer, now_s=self._now_ns() / 1e9)
 
     async def ping(self) -> str:
@@ -180,7 +187,7 @@ class InfluxSink:
         except TimeoutError as error:
             raise TransportError(f"{self._where()}: no answer") from error
         except (ClientError, OSError) as error:
-            raise TransportError(_words(f"{self._where()}: {error}")) from error
+            raise TransportError(_words(f"{self._where()}: {_why(error)}")) from error
         if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
             raise TransportError(f"{self._where()}: {_complaint(answer)}")
         return answer
@@ -285,6 +292,13 @@ def _document(answer: Answer) -> dict[str, object]:
 def _words(text: str) -> str:
     """One line of bounded length."""
     return " ".join(text.split())[:MESSAGE_CHARS_MAX]
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ClientConnectorError):
+        number = error.os_error.errno or 0  # negative: of a look-up, which has words of its own
+        return f"cannot connect: {os.strerror(number) if number > 0 else error.strerror}"
+    return str(error) or type(error).__name__
 
 
 def _retry_after_s(text: str, now_s: float) -> float | None:

@@ -1,7 +1,9 @@
 """The demo, as a new user runs it: readings from both worlds in a store, and a balanced ledger."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -51,3 +53,39 @@ def test_the_demo_needs_no_server_at_all() -> None:
     assert re.search(r"^Broker: +amqtt \(embedded\)", output, re.MULTILINE)
     assert re.search(r"^Store: +an SQLite archive", output, re.MULTILINE)
     check_output(output)
+
+
+def test_ctrl_c_ends_the_demo_with_everything_delivered() -> None:
+    """A terminal sends it to the whole process group; servers and devices must not hear it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as demo:
+        assert demo.stdout is not None
+        head = ""
+        while "temperature=" not in head:
+            line = demo.stdout.readline()
+            assert line, demo.communicate()[1]
+            head += line
+        os.killpg(demo.pid, signal.SIGINT)
+        rest, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 0, head + rest + errors
+    assert "The ledger is balanced" in rest
+    assert " pending" not in rest
+
+
+def test_a_demo_whose_reader_leaves_ends_in_words() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", "demo", "--embedded"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        demo.stdout.close()
+        assert demo.stderr is not None
+        assert demo.stderr.read() == "nobody reads the output any more\n"
+    assert demo.returncode == 1
