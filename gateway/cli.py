@@ -4,6 +4,7 @@ Each command imports what it needs when it runs: what only the others need weigh
 """
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -54,8 +55,11 @@ def run(config_path: Path | None, *, verbose: bool) -> None:
 
     logs.configure(verbose=verbose, for_people=sys.stderr.isatty())
     config = _load(config_path)
+    from gateway.config.checks import warnings
     from gateway.service import run_and_leave, run_service
 
+    for warning in warnings(config):
+        logging.getLogger(__name__).warning("%s", warning)
     run_and_leave(run_service(config))
 
 

@@ -24,7 +24,7 @@ rather than being stored under a name that may be wrong: `t`, `h`, `p` (time, he
 flags), `noise` (a level in dBm with radios), `voc`, `no2`, `o3`, `so2` (parts or mass), `press`
 (a button), `consumption`.  With a unit, stated or in the name, they are clear and understood.
 Canonical names, also the ordinary words among them (`level`, `volume`, `charge`), are always
-known: decoders rely on it.  `freq` is taken for hertz: radios that mean MHz must say so.
+known: decoders rely on it.  `freq` too is unknown without a unit: radios mean MHz, meters Hz.
 """
 
 import re

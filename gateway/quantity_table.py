@@ -217,7 +217,7 @@ _ELECTRICITY: Final = (
     _is("apparent_power", "V.A", -1e11, 1e11, "power_apparent aprt_power"),
     _is("reactive_power", "V.A{reactive}", -1e11, 1e11, "power_reactive"),
     _is("power_factor", "1", -1.05, 1.05, "pf cos_phi cosphi factor_power"),
-    _is("frequency", "Hz", 0, 1e12, "freq line_frequency"),
+    _is("frequency", "Hz", 0, 1e12, "line_frequency grid_frequency"),
     _is(
         "energy",
         "kW.h",

@@ -49,6 +49,7 @@ CLEAR_WITH_UNIT: Final = {
     "gas gas_total total_gas gas_consumption": {"volume": "gas_volume"},
     "water water_total total_water water_consumption": {"volume": "water_volume"},
     "capacity battery_capacity": {"charge": "charge", "ratio": "battery"},
+    "freq": {"frequency": "frequency"},
     "signal": {"signal_strength": "signal_strength"},
 }
 """Names that a unit makes clear: per dimension of the unit, the field."""
@@ -56,7 +57,7 @@ CLEAR_WITH_UNIT: Final = {
 WEAK: Final = _words(
     """
     level depth speed velocity distance dist duration volume charge weight mass current power
-    frequency freq heading course altitude alt elevation acceleration accel co uv uvi hum soc
+    frequency heading course altitude alt elevation acceleration accel co uv uvi hum soc
     lat lon lng slp spl cog pf volt volts watt watts amps
     """
 )

@@ -103,6 +103,9 @@ async def _run(scenario: Scenario, options: argparse.Namespace) -> int:
         **tally.summary(),
     }
     sys.stdout.write(json.dumps(summary) + "\n")
+    if scenario.mqtt and seconds != 0 and not runner.connections:
+        sys.stderr.write("simulators: the broker could not be reached\n")
+        return FAILED
     return FAILED if runner.unacknowledged else FINE
 
 

@@ -10,10 +10,11 @@ payload is malformed: with the retain flag it deletes what the broker keeps, and
 
 from typing import Final
 
+from gateway.errors import ConfigError
 from gateway.ledger import EXAMPLE_BYTES
 from gateway.model import NOTHING, Decoded, Device, Frame, Malformed, Reading, Reason, Verdict
 from gateway.payloads import to_text
-from gateway.quantities import find_quantity
+from gateway.quantities import find_quantity, find_unit
 
 VALUE_MAX: Final = 4096
 TOPICS_KEPT: Final = 10_000
@@ -24,6 +25,8 @@ _PADDING: Final = " \t\r\n\0"
 
 class ValueDecoder:
     def __init__(self, *, field: str = "", unit: str = "") -> None:
+        if unit and find_unit(unit) is None:
+            raise ConfigError(["unit: no such unit"])
         self._field = field
         self._unit = unit
         self._names: dict[str, str] = {}

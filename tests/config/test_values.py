@@ -227,3 +227,10 @@ def test_usb_identities_are_the_same_port_in_any_case(problems: Problems) -> Non
     text = (SERIAL + other).replace("/dev/ttyS0", "usb:0403:600a", 1)
     assert problems(text) == []
     assert problems(text.replace("/dev/ttyS0", "usb:0403:600A"))[0].endswith("this port already")
+
+
+def test_the_measurement_of_the_units_is_taken(problems: Problems) -> None:
+    text = '[[serial]]\nname = "a"\nport = "/dev/a"\ndecoder = "text"\nmeasurement = "units"\n'
+    (problem,) = problems(text)
+    assert problem.startswith('serial[0] "a": measurement: found "units"; ')
+    assert "take another name" in problem

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.devices.value import DEVICE, TOPICS_KEPT, ValueDecoder
+from gateway.errors import ConfigError
 from gateway.model import Decoded, Frame, Malformed, Reading, Reason, Value
 from tests.conformance import Vector, check_decoder
 
@@ -97,3 +98,8 @@ def test_a_flood_of_topics_takes_no_memory() -> None:
     for number in range(TOPICS_KEPT + 10):
         decoder.decode(Frame(b"1", 0, f"t/{number}/power"))
     assert len(decoder._names) <= TOPICS_KEPT
+
+
+def test_a_unit_that_nobody_knows_is_a_mistake_of_the_configuration() -> None:
+    with pytest.raises(ConfigError, match="unit"):
+        ValueDecoder(unit="Grad")

@@ -121,3 +121,12 @@ def test_the_record_tells_what_must_arrive(scenario: Path, tmp_path: Path) -> No
     assert 60 < len(whole) < 100
     for values in whole:
         assert json.dumps(values, separators=(",", ":")).encode() in payloads
+
+
+def test_a_broker_that_is_not_there_is_said(
+    scenario: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario.write_text(ROOMS)
+    options = ["--broker", "mqtt://127.0.0.1:9", "--seconds", "0.3", "--quiet"]
+    assert main([str(scenario), *options]) == 1
+    assert "the broker could not be reached" in capsys.readouterr().err
