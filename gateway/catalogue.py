@@ -48,6 +48,7 @@ class Catalogue:
         if self._types.pop((measurement, field), None) is None:
             return False
         self._fields[measurement] -= 1
+        self.fresh_pins = [pin for pin in self.fresh_pins if pin[:2] != (measurement, field)]
         self.generation += 1
         return True
 

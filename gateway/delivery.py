@@ -199,7 +199,8 @@ class Delivery:
     async def _write(self, lines: Lines) -> Delivered | TooLarge | Refused:
         """Until the sink says something about the lines rather than about the world."""
         while True:
-            self.state = State.SENDING
+            if not self._sink_problem:  # a halt stays one through its retries
+                self.state = State.SENDING
             receipt = await self._sink.write(lines)
             match receipt:
                 case Deferred(problem, after_s):
@@ -212,6 +213,7 @@ class Delivery:
                     if self._sink_problem:
                         log.warning("delivery goes on")
                     self._sink_problem = ""
+                    self.state = State.SENDING
                     self._backoff.reset()
                     return receipt
 

@@ -105,8 +105,10 @@ class Server:
         self.bytes_max = 1 << 30
         self.too_large = 0
         self.names_guilty = False
+        self.on_write: Callable[[], None] = lambda: None
 
     async def write(self, lines: Sequence[bytes]) -> Receipt:
+        self.on_write()
         self.requests.append((asyncio.get_running_loop().time(), len(lines)))
         await asyncio.sleep(self.request_s)
         if self.receipts:
@@ -244,6 +246,19 @@ def test_the_problem_can_be_read_while_it_lasts() -> None:
 
         run(scenario())
     assert spool.rows, "nothing is given up"
+
+
+def test_a_halt_stays_one_while_it_is_tried_again() -> None:
+    spool, server = Spool([numbered(1)]), Server(*[Halted("HTTP 401: unauthorized")] * 3)
+    states: list[State] = []
+
+    async def scenario() -> None:
+        delivery = make(spool, server)
+        server.on_write = lambda: states.append(delivery.state)
+        await until(delivery, lambda: bool(server.stored))
+
+    run(scenario())
+    assert states == [State.SENDING, State.HALTED, State.HALTED, State.HALTED]
 
 
 def test_retry_after_is_honoured() -> None:

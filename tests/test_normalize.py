@@ -217,6 +217,13 @@ def test_types_outlive_the_process_and_can_be_freed() -> None:
     assert not bench.catalogue.unpin("sensor", "never seen")
 
 
+def test_a_pin_that_is_taken_away_before_its_commit_is_not_stored() -> None:
+    bench = Bench()
+    bench.fields({"mode": "auto", "x": 1})
+    assert bench.catalogue.unpin("sensor", "mode")
+    assert bench.catalogue.fresh_pins == [Pin("sensor", "x", is_text=False)]
+
+
 def test_units_are_published_once() -> None:
     bench = Bench()
     for _ in range(3):
