@@ -9,11 +9,10 @@ Calibration (`FieldRule`): `scale` and `offset` apply to the device's own number
 then the unit is converted, then `low` and `high` are checked in the canonical unit.
 
 Types never conflict (decision 5): numbers and booleans are floats; a field keeps the type it had
-first (`Catalogue`); text on a number goes to `<field>_text`; a number on text is refused.
+first (`gateway.catalogue`); text on a number goes to `<field>_text`; a number on text is refused.
 
-Limits: PLANS_KEPT plans and series per source, NAMES_MAX made-up fields per
-series, TEXT_MAX
-characters of text.
+Limits: PLANS_KEPT plans and series per source, NAMES_MAX made-up fields per series, NEW_NAMES_MAX
+look-ups per message, TEXT_MAX characters of text.
 """
 
 import math
