@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from gateway import __version__
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import EXIT_FAILED, EXIT_USAGE, ConfigError, GatewayError
 
 if TYPE_CHECKING:
     from gateway.config.models import Config
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
 
 CONFIG = click.option(
     "--config",
@@ -82,10 +80,9 @@ def check(config_path: Path | None, *, connect: bool, schema: bool) -> None:
     try:
         config = _load(config_path)
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(problem, err=True)
+        click.echo(str(error), err=True)
         click.echo(_counted(len(error.problems), "problem"), err=True)
-        sys.exit(EXIT_USAGE)
+        sys.exit(error.exit_code)
     from gateway.check import check_config
 
     warnings = check_config(config)
@@ -249,13 +246,9 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         code = EXIT_USAGE
-    except ConfigError as error:
-        for problem in error.problems:
-            click.echo(problem, err=True)
-        code = EXIT_USAGE
     except GatewayError as error:
         click.echo(str(error), err=True)
-        code = EXIT_FAILED
+        code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = EXIT_FAILED
     except BrokenPipeError:  # `tail | head`: what the interpreter flushes at its end goes nowhere

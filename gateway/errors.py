@@ -6,13 +6,21 @@ again) and for the operator (change something); anything else is a bug and ends 
 
 from collections.abc import Sequence
 
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
 
 class GatewayError(Exception):
     """Base of the errors below; itself: a command failed. The text is for its user."""
 
+    exit_code = EXIT_FAILED
+    """What a command ends with that meets the error."""
+
 
 class ConfigError(GatewayError):
     """The configuration is wrong: `problems` holds all of them, one sentence each."""
+
+    exit_code = EXIT_USAGE
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))

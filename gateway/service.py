@@ -13,16 +13,13 @@ from typing import Any, NoReturn
 from gateway import app, systemd
 from gateway.config.models import Config
 from gateway.console.server import serve as serve_console
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import EXIT_FAILED, GatewayError
 from gateway.transports.serial_ports import raise_open_file_limit
 
 log = logging.getLogger(__name__)
 
 LAST_RESORT_S = 4.5
 """After a signal the process is gone by then, whatever hangs: what is committed is safe."""
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
 
 
 async def run_service(config: Config) -> None:
@@ -90,11 +87,9 @@ def run_and_leave(coroutine: Coroutine[Any, Any, None]) -> NoReturn:
         code = 0
     except KeyboardInterrupt:
         pass
-    except ConfigError as error:
-        sys.stderr.write("\n".join((*error.problems, "")))
-        code = EXIT_USAGE
     except GatewayError as error:
         sys.stderr.write(f"{error}\n")
+        code = error.exit_code
     except BaseExceptionGroup as group:
         _say_why(group)
     finally:

@@ -1,7 +1,6 @@
 """A gateway in pieces: every part is real, only that nothing moves unless the test moves it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -142,12 +141,6 @@ class Rig:
 
 def backoff() -> Backoff:
     return Backoff(0.01, 0.02, Random(1))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

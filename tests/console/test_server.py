@@ -15,7 +15,8 @@ from gateway.console.client import fetch_status
 from gateway.console.control import SOCKET_FILE, SUN_PATH_MAX
 from gateway.console.server import _is_own_name
 from gateway.console.tail import FOLLOWERS_MAX
-from tests.console.rig import PATIENCE_S, Rig, free_port, serving
+from tests.console.rig import PATIENCE_S, Rig, serving
+from tests.ports import free_port
 
 LOOPBACK = "127.0.0.1"
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import click
 import pytest
 
-from gateway.cli import EXIT_USAGE, command
+from gateway.cli import command
 from gateway.config.load import PLACES, load
+from gateway.errors import EXIT_USAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "deploy" / "sensor-gateway.service"

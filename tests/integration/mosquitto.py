@@ -17,6 +17,8 @@ from typing import Self
 
 import pytest
 
+from tests.ports import free_port
+
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
@@ -26,14 +28,6 @@ BASICS = (
     "max_queued_messages 0",
     "allow_anonymous true",
 )
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def executable() -> str:

@@ -32,12 +32,6 @@ from tests.transports.mqtt_peer import (
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(params=["5", "3.1.1"])
-def protocol(request: pytest.FixtureRequest) -> Protocol:
-    chosen: Protocol = request.param
-    return chosen
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     with running(tmp_path / "mosquitto") as broker:

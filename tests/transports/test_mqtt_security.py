@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.transports.mqtt import MqttState, MqttTransport, TlsSettings
-from tests.integration.mosquitto import HOST, free_port, running
+from tests.integration.mosquitto import HOST, running
+from tests.ports import free_port
 from tests.transports.mqtt_peer import (
     Consumer,
     Protocol,
@@ -20,12 +21,6 @@ from tests.transports.mqtt_peer import (
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(params=["5", "3.1.1"])
-def protocol(request: pytest.FixtureRequest) -> Protocol:
-    chosen: Protocol = request.param
-    return chosen
 
 
 @pytest.fixture
