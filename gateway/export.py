@@ -19,13 +19,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.app import ARCHIVE_FILE, influx_target
 from gateway.backoff import Backoff
 from gateway.clock import now_ns
 from gateway.config.models import Config
 from gateway.delivery import BATCH_LINES_MAX, Delivery
+from gateway.edges import ARCHIVE_FILE
 from gateway.errors import ConfigError, GatewayError, StoreError, TransportError
 from gateway.model import Batch, DeadLetter, Deferred, Delivered, Halted, Receipt, Sink
+from gateway.settings import influx_target
 from gateway.sinks.influxdb import InfluxSink
 from gateway.spool.archive import BEGINNING, PointKey
 from gateway.spool.archive_reader import ArchiveReader

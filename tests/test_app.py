@@ -7,6 +7,7 @@ import pytest
 
 from gateway import app
 from gateway.config import load
+from gateway.edges import ARCHIVE_FILE
 from gateway.spool.archive import Archive
 from tests.fakes import observation
 
@@ -32,6 +33,6 @@ async def test_a_fault_of_the_console_costs_nothing_that_arrived(tmp_path: Path)
 
     with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
         await app.run(load(path, environ={}), asyncio.Event(), serve)
-    archive = Archive.open(tmp_path / app.ARCHIVE_FILE, min_free=0)
+    archive = Archive.open(tmp_path / ARCHIVE_FILE, min_free=0)
     assert archive.totals().spooled == 1
     archive.close()

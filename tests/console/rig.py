@@ -16,6 +16,7 @@ from gateway.config.values import Context
 from gateway.console.server import serve
 from gateway.delivery import Delivery
 from gateway.devices import devices
+from gateway.edges import RealEdges
 from gateway.intake import Pipeline, SerialIntake
 from gateway.ledger import Ledger
 from gateway.model import Batch, DeadLetter, Delivered, Receipt
@@ -130,7 +131,9 @@ class Rig:
             context=Context(self.data_dir, self.data_dir),
         )
         return Gateway(
-            parts=Parts(config, self.ledger, self.catalogue, self.registry, self.committer),
+            parts=Parts(
+                config, RealEdges(), self.ledger, self.catalogue, self.registry, self.committer
+            ),
             worker=self.worker,
             store=self.store,
             delivery=self.delivery,
