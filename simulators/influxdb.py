@@ -126,7 +126,7 @@ class Influx:
         headers = {"X-Influxdb-Version": VERSIONS[self.version]}
         if self.version != V3:
             return web.Response(status=204, headers=headers)
-        return self._refuse_credentials(request) or web.json_response(
+        return self._refuse_credentials(request.headers) or web.json_response(
             {"version": VERSIONS[3]}, headers=headers
         )
 
@@ -138,7 +138,7 @@ class Influx:
         return web.Response(status=404, text="404 page not found\n")
 
     async def _query(self, request: web.Request) -> web.Response:
-        if refusal := self._refuse_credentials(request):
+        if refusal := self._refuse_credentials(request.headers):
             return refusal
         created = re.fullmatch(r'CREATE DATABASE "((?:\\.|[^"\\])+)"', request.query.get("q", ""))
         if created is None:
@@ -151,7 +151,7 @@ class Influx:
         body = await request.read()
         answer = None
         if fault.applied or not (fault.status or fault.cut):
-            answer = self._answer(request, body)
+            answer = self.answer(request.query, request.headers, body)
         await asyncio.sleep(fault.delay_s)
         if fault.cut and request.transport:
             request.transport.abort()
@@ -159,20 +159,23 @@ class Influx:
             return web.Response(status=fault.status or 500, text=fault.body, headers=fault.headers)
         return answer
 
-    def _answer(self, request: web.Request, body: bytes) -> web.Response:
-        refusal = self._refuse_credentials(request) or self._refuse_target(request.query)
+    def answer(
+        self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> web.Response:
+        """Do what a request to write asks for, and return the proper answer; no faults."""
+        refusal = self._refuse_credentials(headers) or self._refuse_target(query)
         if refusal:
             return refusal
         if len(body) > self.body_bytes_max:
             return self._error(413, "Request Entity Too Large")
-        if request.headers.get("Content-Encoding") == "gzip":
+        if headers.get("Content-Encoding") == "gzip":
             try:
                 body = gzip.decompress(body)
             except (OSError, EOFError, zlib.error) as error:
                 return self._error(400, f"gzip: invalid header: {error}")
         if self.version == V3 and len(body) > self.body_bytes_max:
             return self._error(413, f"max request size ({self.body_bytes_max} bytes) exceeded")
-        precision = request.query.get("precision", {3: "nanosecond"}.get(self.version, "ns"))
+        precision = query.get("precision", {3: "nanosecond"}.get(self.version, "ns"))
         unit_ns = UNITS_NS[self.version].get(precision, 1 if self.version == V1 else 0)
         if not unit_ns:
             return self._error(
@@ -180,8 +183,8 @@ class Influx:
             )
         return self._store(body.decode("utf-8", "replace"), unit_ns)
 
-    def _refuse_credentials(self, request: web.Request) -> web.Response | None:
-        if not self._credentials or request.headers.get("Authorization") in self._credentials:
+    def _refuse_credentials(self, headers: Mapping[str, str]) -> web.Response | None:
+        if not self._credentials or headers.get("Authorization") in self._credentials:
             return None
         words = {
             1: "authorization failed",
