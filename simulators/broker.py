@@ -42,6 +42,7 @@ class Session(Generic[P]):
     """What the broker keeps for one client id."""
 
     last_identifier: int
+    window: int
     queue: deque[P] = field(default_factory=deque)
     in_flight: dict[int, P] = field(default_factory=dict)
     """Sent and not acknowledged, in order."""
@@ -50,7 +51,9 @@ class Session(Generic[P]):
 
     def copy(self) -> Self:
         """Return what would be written to the disk."""
-        return type(self)(self.last_identifier, self.queue.copy(), self.in_flight.copy())
+        return type(self)(
+            self.last_identifier, self.window, self.queue.copy(), self.in_flight.copy()
+        )
 
 
 class Broker(Generic[P]):
@@ -63,13 +66,19 @@ class Broker(Generic[P]):
         self._first_identifier = first_identifier
         self._saved: dict[str, Session[P]] = {}
 
-    def connect(self, client_id: str, send: Callable[[Packet[P]], None]) -> bool:
-        """Take a client in, and send what waits for it; return whether it has a session."""
+    def connect(
+        self, client_id: str, send: Callable[[Packet[P]], None], receive_maximum: int = WINDOW
+    ) -> bool:
+        """Take a client in, and send what waits for it; return whether it has a session.
+
+        With MQTT 5 a client says how many messages it wants to have on their way at most.
+        """
         session = self.sessions.get(client_id)
         present = session is not None
         if session is None:
-            session = self.sessions[client_id] = Session(self._first_identifier)
+            session = self.sessions[client_id] = Session(self._first_identifier, self._window)
         session.send = send
+        session.window = min(self._window, receive_maximum)
         for identifier, publication in session.in_flight.items():
             send(Packet(publication, identifier, duplicate=True))
         self._fill_window(session)
@@ -112,7 +121,7 @@ class Broker(Generic[P]):
         self.sessions = {client_id: each.copy() for client_id, each in self._saved.items()}
 
     def _fill_window(self, session: Session[P]) -> None:
-        while session.send and session.queue and len(session.in_flight) < self._window:
+        while session.send and session.queue and len(session.in_flight) < session.window:
             identifier = session.last_identifier % IDENTIFIER_MAX + 1
             session.last_identifier = identifier
             publication = session.in_flight[identifier] = session.queue.popleft()

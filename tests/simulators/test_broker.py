@@ -70,6 +70,14 @@ def test_the_window_opens_with_each_acknowledgement() -> None:
     assert client.texts() == "abc"
 
 
+def test_a_client_may_want_a_smaller_window() -> None:
+    broker: Broker[Note] = Broker()
+    packets: list[Packet[Note]] = []
+    broker.connect("c", packets.append, receive_maximum=3)
+    publish(broker, "abcde")
+    assert len(packets) == 3
+
+
 def test_identifiers_wrap_and_never_are_zero() -> None:
     broker: Broker[Note] = Broker(first_identifier=IDENTIFIER_MAX - 1)
     client = Client(broker)
