@@ -106,7 +106,7 @@ class Connection:
         *,
         mqtt5: bool,
     ) -> None:
-        self._site, self._process, self._client_id = site, process, client_id
+        self.site, self._process, self._client_id = site, process, client_id
         self._receive = receive
         self._limit = limit
         self._waiting: dict[int, Published] = {}
@@ -135,23 +135,23 @@ class Connection:
             published = self._waiting.pop(identifier, None)
             if published is None:
                 continue
-            self._site.world.note("acknowledged", identifier, published.reading.number)
-            self._site.book.acknowledged_to_broker(published.reading)
+            self.site.world.note("acknowledged", identifier, published.reading.number)
+            self.site.book.acknowledged_to_broker(published.reading)
             if not self._leaving:
-                self._site.world.later(self._site.latency_s(), self._acknowledgements_arrive)
+                self.site.world.later(self.site.latency_s(), self._acknowledgements_arrive)
             self._leaving.append(identifier)
-            self._site.world.moment(Moment.ACKNOWLEDGING)
+            self.site.world.moment(Moment.ACKNOWLEDGING)
 
     def leave(self, why: str) -> None:
         """Say goodbye: what was said before still arrives."""
         self._end(TransportError(why))
         if self._process.alive:
-            self._site.world.later(self._site.latency_s(), self._broker_forgets)
+            self.site.world.later(self.site.latency_s(), self._broker_forgets)
 
     def cut(self, broker_notices_s: float, gateway_notices_s: float) -> None:
         self._lost = True
-        self._site.world.later(broker_notices_s, self._broker_forgets)
-        self._site.world.later(
+        self.site.world.later(broker_notices_s, self._broker_forgets)
+        self.site.world.later(
             gateway_notices_s, self._end, TransportError("the broker closed the connection")
         )
 
@@ -162,18 +162,18 @@ class Connection:
     def _broker_forgets(self) -> None:
         self._lost = True
         if self._is_current():
-            del self._site.connections[self._client_id]
-            self._site.sessions.disconnect(self._client_id)
+            del self.site.connections[self._client_id]
+            self.site.sessions.disconnect(self._client_id)
 
     def _is_current(self) -> bool:
-        return self._site.connections.get(self._client_id) is self
+        return self.site.connections.get(self._client_id) is self
 
     def _send(self, packet: Packet[Published]) -> None:
         """The broker sends: it arrives later, together with what is sent meanwhile."""
         if packet.identifier and not packet.duplicate:
             packet.publication.reading.sent_as_new += 1
         if not self._arriving:
-            self._site.world.later(self._site.latency_s(), self._packets_arrive)
+            self.site.world.later(self.site.latency_s(), self._packets_arrive)
         self._arriving.append(packet)
 
     def _packets_arrive(self) -> None:
@@ -187,7 +187,7 @@ class Connection:
         published, identifier, duplicate = packet
         if published.qos and self.ended.done():
             return  # the broker brings it back
-        site = self._site
+        site = self.site
         if published.qos:
             self._waiting[identifier] = published
             site.unacknowledged_max = max(site.unacknowledged_max, len(self._waiting))
@@ -215,7 +215,7 @@ class Connection:
         if self._lost or not self._is_current():
             return
         for identifier in identifiers:
-            self._site.sessions.acknowledge(self._client_id, identifier)
+            self.site.sessions.acknowledge(self._client_id, identifier)
 
 
 class SimulatedBroker:

@@ -10,7 +10,6 @@ from tests.simulation.ports import PortSite
 from tests.simulation.scenario import Device, Says
 from tests.simulation.world import START_NS, World
 
-MS_NS = 1_000_000
 Values = dict[str, float]
 
 
@@ -92,10 +91,11 @@ def _state(name: str, values: Values, _now_s: float) -> Said:
 
 
 def _stamped(name: str, values: Values, now_s: float) -> Said:
-    """With a time in the last few seconds, a different one each time."""
-    time_ms = START_NS // MS_NS + round(now_s * 1000) - int(values["number"]) % 5_000
-    payload = _json({**values, "time": time_ms})
-    return Said(f"say/{name}", payload, values, time_ns=time_ms * MS_NS)
+    """With a time in the last few seconds, in microseconds, a different one each time."""
+    number = int(values["number"])
+    time_us = START_NS // 1000 + round(now_s * 1000) * 1000 - number % 5_000_000
+    payload = _json({**values, "time": time_us})
+    return Said(f"say/{name}", payload, values, time_ns=time_us * 1000)
 
 
 def _value(name: str, values: Values, _now_s: float) -> Said:

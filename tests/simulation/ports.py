@@ -43,20 +43,26 @@ class PortSite:
     def say(self, line: bytes, reading: Reading, *, noise: bool = False) -> None:
         """Print a line, in one write or several, after a run of garbage or none."""
         if noise:
-            self._write(faults.garbage(self._rng) + b"\n")
-        first = self.opening
+            self._write(faults.garbage(self._rng) + b"\n", self._deliver)
+        handed_to: set[Opening] = set()
         pieces = faults.split(line, self._rng) if self._rng.random() < 0.3 else [line]
-        for piece in pieces[:-1]:
-            self._write(piece)
+        missed: list[bytes] = []
 
-        def complete(opening: Opening) -> None:
-            if opening is first:
+        def deliver(piece: bytes) -> None:
+            opening = self.opening
+            if opening is None or not opening.process.alive:
+                missed.append(piece)
+                return
+            handed_to.add(opening)
+            if piece is pieces[-1] and not missed and len(handed_to) == 1:
                 self._world.note(self.name, "said", reading.number)
                 reading.sent_as_new = 1
                 opening.process.hear(reading)
                 self._book.arrived(reading)
+            self._hand_over(opening, piece)
 
-        self._write(pieces[-1], complete)
+        for piece in pieces:
+            self._write(piece, deliver)
 
     def unplug(self) -> None:
         self.plugged = False
@@ -68,15 +74,15 @@ class PortSite:
     def plug(self) -> None:
         self.plugged = True
 
-    def _write(self, data: bytes, whole: Callable[[Opening], None] = lambda _: None) -> None:
+    def _write(self, data: bytes, deliver: Callable[[bytes], None]) -> None:
         self._spoken_s = max(self._spoken_s, self._world.now_s()) + self._rng.uniform(0.001, 0.02)
-        self._world.later(self._spoken_s - self._world.now_s(), self._deliver, data, whole)
+        self._world.later(self._spoken_s - self._world.now_s(), deliver, data)
 
-    def _deliver(self, data: bytes, whole: Callable[[Opening], None]) -> None:
-        opening = self.opening
-        if opening is None or not opening.process.alive:
-            return
-        whole(opening)
+    def _deliver(self, data: bytes) -> None:
+        if self.opening is not None and self.opening.process.alive:
+            self._hand_over(self.opening, data)
+
+    def _hand_over(self, opening: Opening, data: bytes) -> None:
         try:
             opening.receive(data)
         except Exception as error:  # noqa: BLE001 -- as asyncio hands it to the transport

@@ -1,8 +1,9 @@
 """A seed becomes a plan: a configuration, devices, and everything that will go wrong.
 
-Two families: a *day* of 24 hours with quiet devices and long outages, and a *storm*, one hour in
-which as much goes wrong as on a bad day. The rates are such that a day costs about a second or two
-of computing.
+Three families: a *day* of 24 hours with quiet devices and long outages; a *storm*, one hour in
+which as much goes wrong as on a bad day; *amnesia*, ten minutes with a broker that forgets our
+session again and again while the disk is slow, so that identifiers start anew and meet old ones.
+The rates are such that a day costs about a second of computing.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,8 +20,18 @@ from tests.simulation.database import Trouble
 from tests.simulation.world import Moment
 
 DAY_S = 86_400.0
-STORM_S = 3_600.0
 MIB = 2**20
+
+
+class Family(StrEnum):
+    """Kinds of scenarios."""
+
+    DAY = "day"
+    STORM = "storm"
+    AMNESIA = "amnesia"
+
+
+LENGTHS_S = {Family.DAY: DAY_S, Family.STORM: 3_600.0, Family.AMNESIA: 600.0}
 
 
 class Kind(StrEnum):
@@ -153,21 +164,27 @@ class Scenario:
         }
 
 
-def draw(seed: int, *, storm: bool) -> Scenario:
+def draw(seed: int, family: Family = Family.DAY) -> Scenario:
     """The plan that belongs to a seed."""
-    rng = generator(seed, "scenario")
-    length_s = STORM_S if storm else DAY_S
+    rng = generator(seed, "scenario", family)
+    length_s = LENGTHS_S[family]
+    hasty = family is not Family.DAY
     brokers = ("attic", "barn")[: rng.choice((1, 1, 2))]
     ports = ("mast", "pump")[: rng.choice((0, 1, 2))]
-    set_back = rng.random() < 0.5
+    set_back = family is not Family.AMNESIA and rng.random() < 0.5
     protocol = rng.choice(("5", "3.1.1"))
-    devices = tuple(_devices(rng, length_s, brokers, ports, set_back=set_back))
+    if family is Family.AMNESIA:
+        devices, faults = _forgotten(rng, length_s, brokers)
+    else:
+        faults = tuple(_faults(rng, length_s, brokers, ports, set_back=set_back))
+        repeats = not set_back and not _forgets_and_dies(faults)
+        devices = tuple(_devices(rng, length_s, brokers, ports, repeats=repeats))
     return Scenario(
         seed=seed,
         length_s=length_s,
         version=rng.choice((1, 2, 3)),
-        commit_interval_s=rng.choice((0.2, 1.0, 5.0) if storm else (1.0, 10.0, 60.0)),
-        flush_interval_s=rng.choice((0.5, 1.0, 10.0) if storm else (1.0, 30.0, 120.0)),
+        commit_interval_s=rng.choice((0.2, 1.0, 5.0) if hasty else (1.0, 10.0, 60.0)),
+        flush_interval_s=rng.choice((0.5, 1.0, 10.0) if hasty else (1.0, 30.0, 120.0)),
         batch_bytes=rng.choice((1_000, 4_000, 20_000)),
         max_bytes=rng.choice((100_000, 300_000, 64 * MIB)),
         protocol=protocol,
@@ -179,22 +196,58 @@ def draw(seed: int, *, storm: bool) -> Scenario:
         brokers=brokers,
         ports=ports,
         devices=devices,
-        faults=tuple(_faults(rng, length_s, brokers, ports, set_back=set_back)),
+        faults=faults,
     )
 
 
+def _forgotten(
+    rng: Random, length_s: float, brokers: tuple[str, ...]
+) -> tuple[tuple[Device, ...], tuple[Fault, ...]]:
+    """A broker forgets; new messages come with old numbers, and meet a disk that is slow."""
+    kills = rng.random() < 0.5
+    devices = tuple(
+        Device(f"{broker}-{says}", says, broker, length_s / 30, 3, 0.0)
+        for broker in brokers
+        for says in (Says.VALUE if kills else Says.SWITCH, Says.STATE)
+    )
+    faults = []
+    at_s = 0.0
+    while (at_s := at_s + rng.uniform(5.0, 30.0)) < length_s - 30.0:
+        where = rng.choice(brokers)
+        faults += [
+            Fault(at_s, Kind.DISK_SLOW, "", 10.0, rng.uniform(0.5, 4.0)),
+            Fault(at_s + rng.uniform(0.0, 1.0), Kind.BACKLOG, where, 0.0, rng.randint(5, 30)),
+            Fault(at_s + rng.uniform(0.0, 3.0), Kind.LOSE_SESSIONS, where),
+            Fault(at_s + rng.uniform(0.0, 5.0), Kind.BACKLOG, where, 0.0, rng.randint(5, 30)),
+            Fault(at_s + rng.uniform(1.0, 8.0), rng.choice((Kind.CUT, Kind.LOSE_SESSIONS)), where),
+        ]
+        if kills and rng.random() < 0.2:
+            faults.append(Fault(at_s + rng.uniform(0.0, 8.0), Kind.KILL))
+    return devices, tuple(sorted(faults, key=lambda fault: fault.at_s))
+
+
+def _forgets_and_dies(faults: Iterable[Fault]) -> bool:
+    """Whether a broker loses our session, and the gateway may die before it has noted that.
+
+    Then a message that says what an older one with its number said is taken for that one: a known
+    gap, see `docs/simulators.md`.
+    """
+    kinds = {fault.kind for fault in faults}
+    return Kind.LOSE_SESSIONS in kinds and not kinds.isdisjoint({Kind.KILL, Kind.KILL_AT})
+
+
 def _devices(
-    rng: Random, length_s: float, brokers: Iterable[str], ports: Iterable[str], *, set_back: bool
+    rng: Random, length_s: float, brokers: Iterable[str], ports: Iterable[str], *, repeats: bool
 ) -> Iterable[Device]:
-    """Where the broker is set back, nobody repeats himself: see `docs/simulators.md`."""
-    kinds = [s for s in Says if s is not Says.LINE and not (set_back and s is Says.SWITCH)]
+    """`repeats`: there may be devices that say the same bytes again and again."""
+    kinds = [s for s in Says if s is not Says.LINE and (repeats or s is not Says.SWITCH)]
     for broker in brokers:
         for number in range(rng.randint(3, 6)):
             says = Says.STATE if number == 0 else rng.choice(kinds)
             rare = says is Says.POISON  # each costs a dozen requests
             pause_s = length_s / (30 if rare else rng.choice((40, 100, 250)))
             burst_max = 2 if rare else rng.choice((1, 5, 20))
-            again = 0.0 if set_back else rng.choice((0.0, 0.1))
+            again = rng.choice((0.0, 0.1)) if repeats else 0.0
             yield Device(f"{broker}-{says}-{number}", says, broker, pause_s, burst_max, again)
     for port in ports:
         yield Device(port, Says.LINE, port, length_s / rng.choice((100, 300)), 3, 0.0)

@@ -17,7 +17,7 @@ from simulators.seeds import generator
 
 START_NS: Final = 1_800_000_000_000_000_000
 SECOND_NS: Final = 1_000_000_000
-EVENTS_KEPT: Final = 60
+EVENTS_KEPT: Final = 100
 
 
 class Moment(StrEnum):
@@ -87,7 +87,8 @@ class World:
         self._loop.call_later(delay_s, call, *args)
 
     def note(self, *event: object) -> None:
-        self.trace.add(round(self._loop.time(), 6), *event)
+        if not self.violation:
+            self.trace.add(round(self._loop.time(), 6), *event)
 
     def violate(self, what: str) -> None:
         """Note that something happened which must not; the first such thing counts."""
