@@ -88,8 +88,8 @@ class _SpoolThread:
         self._spool = spool
         self._worker = worker
 
-    async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
-        return await self._worker.call(self._spool.read, after, max_bytes, max_lines)
+    async def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
+        return await self._worker.call(self._spool.read, max_bytes, max_lines, newest=newest)
 
     async def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
         await self._worker.call(self._spool.settle, rows, delivered, dead)
@@ -157,7 +157,7 @@ async def _run_sources(sources: list[Source], stop: asyncio.Event, rng: RandomSo
                     source.account,
                     source.run,
                     backoff=Backoff(0.5, 30.0, rng),
-                    allowed=source.allowed,
+                    ready=source.ready,
                 ),
                 name=f"source[{source.account.source}]",
             )
@@ -209,6 +209,7 @@ async def _make_delivery(parts: Parts, opened: OpenStore, stack: AsyncExitStack)
         sink,
         flush_interval_s=settings.flush_interval,
         batch_bytes=settings.batch_bytes,
+        newest_first=settings.drain == "newest_first",
         backoff=Backoff(0.5, 15.0, parts.edges.rng),
         disk_backoff=Backoff(0.1, 5.0, parts.edges.rng),
         halt_pause_s=HALT_PAUSE_S,

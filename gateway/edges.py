@@ -67,7 +67,7 @@ class Keeper(Store[Any], Protocol):
 class Spooler(Keeper, Protocol):
     """A store that something has to be delivered from."""
 
-    def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
+    def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
         """Blocking: see `delivery.SpoolReader`."""
 
     def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
@@ -170,6 +170,7 @@ def _open_store(config: Config, data_dir: Path) -> Spool | Archive:
         max_bytes=limits.max_bytes,
         min_free=limits.min_free,
         now_ns=now_ns,
+        max_age_ns=int(limits.max_age * 1e9) or None,
     )
 
 
