@@ -3,10 +3,11 @@
 Format of the spool, enough for a reader of its own
 ===================================================
 
-`spool.db` is an SQLite 3 database in WAL mode (`spool.db-wal` belongs to it while the gateway
-runs, and after a crash), application_id 0x53475350, user_version 2, UTF-8. A file of a higher
-user_version is refused, one of version 1 (without `droppable` and `held`) is upgraded. Every change is one transaction with `synchronous = FULL`: what the
-gateway has called committed survives `kill -9` and a pulled plug.
+`spool.db` is an SQLite 3 database in WAL mode (`spool.db-wal` belongs to it while the gateway runs,
+and after a crash), application_id 0x53475350, user_version 2, UTF-8. A file of a higher
+user_version is refused, one of version 1 (without `droppable` and `held`) is upgraded. Every change
+is one transaction with `synchronous = FULL`: what the gateway has called committed survives `kill
+-9` and a pulled plug.
 
 rows(seq, lines, crc, committed_ns, body, droppable)
     What InfluxDB does not have yet. A row is a batch of `lines` lines of line protocol, times in
