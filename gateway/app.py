@@ -74,6 +74,7 @@ class Gateway:
         """What keeps readings from their way, in words; none: all is well."""
         found = [f"{a.source}: {a.problem}" for a in self.ledger.accounts.values() if a.problem]
         found += [f"{s.account.source}: {words}" for s in self.sources for words in s.problems()]
+        found += [f"store: {warning}" for warning in self.store.warnings]
         if self.committer.problem:
             found.append(f"store: {self.committer.problem}")
         if self.delivery is not None and self.delivery.problem:
@@ -116,7 +117,7 @@ async def run(
     """
     edges = edges or RealEdges()
     async with (
-        _assemble(config, edges) as gateway,
+        _assemble(config, edges, stop) as gateway,
         _committing(gateway.committer) as finish,
         asyncio.TaskGroup() as group,
     ):
@@ -169,10 +170,10 @@ async def _run_sources(sources: list[Source], stop: asyncio.Event, rng: RandomSo
 
 
 @asynccontextmanager
-async def _assemble(config: Config, edges: Edges) -> AsyncIterator[Gateway]:
+async def _assemble(config: Config, edges: Edges, stop: asyncio.Event) -> AsyncIterator[Gateway]:
     """Open the store and make the parts; close the store at the end, come what may."""
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(edges.open(config))
+        opened = await stack.enter_async_context(edges.open(config, stop))
         store, worker, _ = opened
         for warning in store.warnings:
             log.warning("%s", warning)

@@ -32,7 +32,7 @@ from gateway.sinks.line_protocol import make_series
 
 log = logging.getLogger(__name__)
 
-HURRY_SHARE = 8
+HURRY_SHARE = 16
 """A group that fills this part of the memory allowed is committed at once."""
 
 FULL = "the store has reached its limit (spool.max_bytes)"

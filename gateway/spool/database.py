@@ -8,6 +8,7 @@ is opened or at the call after the one that met the damage. Limits: a file of a 
 another program is refused, never touched.
 """
 
+import errno
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ from pathlib import Path
 from struct import Struct
 from typing import ClassVar
 
-from gateway.errors import StoreError
+from gateway.errors import DiskFullError, StoreError
 from gateway.model import Group, Pin, Room, Row, Totals
 from gateway.spool.salvage import (
     DAMAGE,
@@ -71,6 +72,8 @@ _WORDS = {
     sqlite3.SQLITE_CORRUPT: "the database is damaged",
     sqlite3.SQLITE_NOTADB: "the database is damaged",
 }
+_PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_PASSING_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -194,7 +197,9 @@ class Database:
             if code in _DAMAGED:
                 self._is_damaged = True  # salvaged at the next call
             words = _WORDS.get(code) or getattr(error, "strerror", None) or str(error)
-            raise StoreError(f"{self.path}: {words}") from error
+            passing = code in _PASSING or getattr(error, "errno", None) in _PASSING_ERRNO
+            kind = DiskFullError if passing else StoreError
+            raise kind(f"{self.path}: {words}") from error
 
     def _connect(self) -> sqlite3.Connection:
         finish_replacement(self.path)
