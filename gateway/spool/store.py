@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from gateway.model import SINCE_BOOT_MAX_NS, Batch, DeadLetter, Group, Observation, Room
+from gateway.model import SINCE_BOOT_MAX_NS, Batch, DeadLetter, Group, Observation
 from gateway.sinks.line_protocol import encode
 from gateway.spool.database import (
     Counts,
@@ -194,10 +194,10 @@ class Spool(Database):
             _shrink(db)
         self._taken.difference_update(rows)
 
-    def room(self) -> Room:
+    def pressure(self) -> float:
         while self._evict_old():
             pass
-        return super().room()
+        return super().pressure()
 
     def dead_letters(self, limit: int) -> list[KeptLetter]:
         """The latest ones first."""
