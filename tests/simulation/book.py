@@ -18,9 +18,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.model import DeadLetter
+from gateway.model import DeadLetter, Group
 from simulators.influxdb import Influx
 from simulators.line_protocol import parse
+from tests.simulation.spool import Row
 from tests.simulation.world import SECOND_NS, World
 
 NEIGHBOURS_NS = 2_000
@@ -84,7 +85,10 @@ class Book:
         self._points: dict[PointKey, str] = {}
         self._gone: set[PointKey] = set()
         self._dead: set[PointKey] = set()
+        self._evicted: set[PointKey] = set()
         self._poisoned: set[str] = set()
+        self.max_age_ns: int | None = None
+        """What is older may be evicted."""
         self.readings = 0
         self.acknowledged = 0
         self.not_stored: defaultdict[str, int] = defaultdict(int)
@@ -108,8 +112,8 @@ class Book:
         arrivals = self._by_arrival[reading.series]
         arrivals.insert(bisect_left(arrivals, entry[:2]), entry)
 
-    def committed(self, lines: Sequence[bytes]) -> None:
-        for line in lines:
+    def committed(self, group: Group[bytes]) -> None:
+        for line in (*group.rows, *group.droppable):
             series, fields, stamp = line.decode().split(" ")
             key = (series, int(stamp))
             known = self._points.get(key)
@@ -148,13 +152,20 @@ class Book:
             elif self._influx.points.get(key) is None:
                 self._violate(f"a line leaves the spool that InfluxDB does not have: {line!r}")
 
+    def evicted(self, row: Row) -> None:
+        """The row leaves the spool because it is full, or the row is old."""
+        self._evicted.update(self._lines[line] for line in row.lines)
+        age_ns = self._world.wall_ns() - row.committed_ns
+        if not row.droppable and (self.max_age_ns is None or age_ns < self.max_age_ns):
+            self._violate(f"evicted without need, such as {row.lines[0]!r}")
+
     def close(self, pending: Sequence[bytes]) -> None:
         """All is drained: what was committed is in InfluxDB, and nothing else is."""
         stored = self._influx.points
         if pending:
             self._violate(f"{len(pending)} lines are still in the spool, such as {pending[0]!r}")
         for line, key in self._lines.items():
-            if key in self._dead:
+            if key in self._dead or (key in self._evicted and key not in stored):
                 continue
             fields = parse(line.decode(), 1, self._influx.version).fields
             if key not in stored:
@@ -170,6 +181,9 @@ class Book:
 
     def dead(self) -> int:
         return len(self._dead)
+
+    def evictions(self) -> int:
+        return len(self._evicted)
 
     def _claim(self, key: PointKey, fields: str) -> None:
         """Find the reading that the point belongs to."""

@@ -19,6 +19,8 @@ from tests.simulation.process import Process
 from tests.simulation.world import Moment, World
 
 KEEPALIVE_S = 90.0
+READ_PACKETS = 50
+"""About as many as are read before others have their turn, and before reading can pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Connection:
         self._leaving: list[int] = []
         self._lost = False
         """Nothing passes any more."""
+        self._paused = False
         self.problems: list[str] = []
         self.ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         older = site.connections.get(client_id)
@@ -141,6 +144,14 @@ class Connection:
                 self.site.world.later(self.site.latency_s(), self._acknowledgements_arrive)
             self._leaving.append(identifier)
             self.site.world.moment(Moment.ACKNOWLEDGING)
+
+    def pause(self) -> None:
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        if self._arriving:
+            self.site.world.later(0.0, self._packets_arrive)
 
     def leave(self, why: str) -> None:
         """Say goodbye: what was said before still arrives."""
@@ -177,11 +188,15 @@ class Connection:
         self._arriving.append(packet)
 
     def _packets_arrive(self) -> None:
-        packets, self._arriving = self._arriving, []
+        if self._paused:
+            return
+        packets, self._arriving = self._arriving[:READ_PACKETS], self._arriving[READ_PACKETS:]
         for packet in packets:
             if self._lost or not self._process.alive:
                 return
             self._take(packet)
+        if self._arriving:
+            self.site.world.later(0.0, self._packets_arrive)
 
     def _take(self, packet: Packet[Published]) -> None:
         published, identifier, duplicate = packet

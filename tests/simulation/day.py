@@ -9,9 +9,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from unittest.mock import patch
 
-from gateway import app, committer
+from gateway import app
 from simulators import virtual_time
 from simulators.influxdb import Influx
 from tests.simulation.book import Book
@@ -25,7 +24,7 @@ from tests.simulation.ports import PortSite
 from tests.simulation.process import Process
 from tests.simulation.scenario import Scenario
 from tests.simulation.spool import MemoryDisk
-from tests.simulation.world import World
+from tests.simulation.world import SECOND_NS, World
 
 DRAIN_S = 4 * 3600.0
 LOOK_S = 10.0
@@ -60,15 +59,7 @@ class Outcome:
 
 def run(scenario: Scenario) -> Outcome:
     """Live through the scenario, in no time."""
-    with _small_memory(scenario.uncommitted_max):
-        return virtual_time.run(_Day(scenario).live())
-
-
-@contextmanager
-def _small_memory(uncommitted_max: int) -> Iterator[None]:
-    """A bound that can be reached with few messages."""
-    with patch.object(committer, "UNCOMMITTED_MAX", uncommitted_max):
-        yield
+    return virtual_time.run(_Day(scenario).live())
 
 
 class _Day:
@@ -98,7 +89,8 @@ class _Day:
         scenario, world = self._scenario, self._world
         influx = Influx(scenario.version)
         book = Book(world, influx)
-        disk = MemoryDisk(committed=book.committed, settled=book.settled)
+        book.max_age_ns = int(scenario.max_age_s * SECOND_NS) or None
+        disk = MemoryDisk(committed=book.committed, settled=book.settled, evicted=book.evicted)
         self._sites = Sites(
             disk=disk,
             database=DatabaseSite(world, book, influx),

@@ -1,13 +1,14 @@
 """The simulated world as `gateway.edges.Edges`: one per process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from gateway.config.models import Config, InfluxDB
 from gateway.config.sources import Mqtt, Serial
-from gateway.edges import OpenStore
-from gateway.errors import StoreError
+from gateway.edges import OPEN_AGAIN_S, OpenStore
+from gateway.errors import DiskFullError
 from gateway.model import DeadLetter, Group
 from gateway.settings import influx_target
 from tests.simulation.brokers import BrokerSite, SimulatedBroker
@@ -15,7 +16,7 @@ from tests.simulation.database import DatabaseSite, SimulatedSink
 from tests.simulation.ports import PortSite, SimulatedPort
 from tests.simulation.process import Process, SimulatedWorker, delays
 from tests.simulation.spool import MemoryDisk, MemorySpool
-from tests.simulation.world import Moment, World
+from tests.simulation.world import SECOND_NS, Moment, World
 
 
 @dataclass
@@ -42,9 +43,22 @@ class _WatchedSpool(MemorySpool):
     """A spool whose process may die at any step."""
 
     def __init__(
-        self, world: World, process: Process, disk: MemoryDisk, *, max_bytes: int, min_free: int
+        self,
+        world: World,
+        process: Process,
+        disk: MemoryDisk,
+        *,
+        max_bytes: int,
+        min_free: int,
+        max_age_ns: int | None,
     ) -> None:
-        super().__init__(disk, max_bytes=max_bytes, min_free=min_free)
+        super().__init__(
+            disk,
+            max_bytes=max_bytes,
+            min_free=min_free,
+            now_ns=world.wall_ns,
+            max_age_ns=max_age_ns,
+        )
         self._world, self._process = world, process
 
     def commit(self, group: Group[bytes]) -> None:
@@ -52,7 +66,7 @@ class _WatchedSpool(MemorySpool):
         if not self._process.alive:
             return
         super().commit(group)
-        self._world.note("committed", len(group.rows))
+        self._world.note("committed", len(group.rows), len(group.droppable))
         self._world.moment(Moment.COMMITTED)
 
     def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
@@ -70,16 +84,20 @@ class SimulatedEdges:
         self._world, self._sites, self._process = world, sites, process
 
     @asynccontextmanager
-    async def open(self, config: Config) -> AsyncIterator[OpenStore]:
+    async def open(self, config: Config, stop: asyncio.Event) -> AsyncIterator[OpenStore]:
         sites, limits = self._sites, config.spool
-        if sites.disk.problem:
-            raise StoreError(sites.disk.problem)
+        while sites.disk.problem:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OPEN_AGAIN_S):
+                    await stop.wait()
+                raise DiskFullError(sites.disk.problem)
         store = _WatchedSpool(
             self._world,
             self._process,
             sites.disk,
             max_bytes=limits.max_bytes,
             min_free=limits.min_free,
+            max_age_ns=int(limits.max_age * SECOND_NS) or None,
         )
         rng = self._world.chance("disk", str(self._process.number))
         worker = SimulatedWorker(

@@ -113,8 +113,8 @@ def settle_before_delivery() -> Iterator[None]:
 
     read = Delivery._read
 
-    async def read_and_settle(self: Delivery, after: int) -> Batch | None:
-        batch = await read(self, after)
+    async def read_and_settle(self: Delivery, *, newest: bool) -> Batch | None:
+        batch = await read(self, newest=newest)
         if batch:
             await settle(self, batch, [])
         return batch

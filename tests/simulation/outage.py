@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway import app
-from gateway.model import DeadLetter
+from gateway.model import DeadLetter, Group
 from simulators import virtual_time
 from simulators.influxdb import Influx
 from tests.load import table
@@ -44,8 +44,8 @@ class Tally(Book):
     def arrived(self, reading: Reading) -> None:
         """Its time is judged when it is committed."""
 
-    def committed(self, lines: Sequence[bytes]) -> None:
-        for line in lines:
+    def committed(self, group: Group[bytes]) -> None:
+        for line in group.rows:
             number = _number(line)
             if not number:
                 continue
@@ -195,7 +195,9 @@ def _scenario(max_bytes: int) -> Scenario:
         max_bytes=max_bytes,
         protocol="5",
         max_unacknowledged=5_000,
-        uncommitted_max=16 * MIB,
+        when_full=("block", "drop_newest"),
+        max_age_s=0.0,
+        drain="oldest_first",
         disk_delay_s=0.005,
         first_identifier=0,
         autosave_s=0.0,

@@ -112,7 +112,10 @@ class Scenario:
     max_bytes: int
     protocol: str
     max_unacknowledged: int
-    uncommitted_max: int
+    when_full: tuple[str, str]
+    """Of brokers and of ports."""
+    max_age_s: float
+    drain: str
     disk_delay_s: float
     first_identifier: int
     autosave_s: float
@@ -134,6 +137,8 @@ class Scenario:
             "spool": {
                 "commit_interval": _ms(self.commit_interval_s * rng.choice((1, 1, 0.5))),
                 "min_free": "1MiB",
+                "max_age": _ms(self.max_age_s),
+                "when_full": dict(zip(("mqtt", "serial"), self.when_full, strict=True)),
             },
             "influxdb": {
                 "version": self.version,
@@ -141,6 +146,7 @@ class Scenario:
                 "flush_interval": _ms(self.flush_interval_s),
                 "batch_bytes": f"{self.batch_bytes * rng.choice((1, 2, 5))}B",
                 "timeout": "10s",
+                "drain": self.drain,
                 **_place(self.version),
             },
             "console": {"listen": ""},
@@ -186,10 +192,15 @@ def draw(seed: int, family: Family = Family.DAY) -> Scenario:
         commit_interval_s=rng.choice((0.2, 1.0, 5.0) if hasty else (1.0, 10.0, 60.0)),
         flush_interval_s=rng.choice((0.5, 1.0, 10.0) if hasty else (1.0, 30.0, 120.0)),
         batch_bytes=rng.choice((1_000, 4_000, 20_000)),
-        max_bytes=rng.choice((100_000, 300_000, 64 * MIB)),
+        max_bytes=rng.choice((60_000, 300_000, 64 * MIB)),
         protocol=protocol,
         max_unacknowledged=rng.choice((15 if protocol == "5" else WINDOW, 50, 5_000)),
-        uncommitted_max=rng.choice((4_000, 16 * MIB)),
+        when_full=(
+            rng.choice(("block", "block", "drop_newest", "drop_oldest")),
+            rng.choice(("drop_newest", "drop_oldest")),
+        ),
+        max_age_s=rng.choice((0.0, 0.0, length_s / 20)),
+        drain=rng.choice(("oldest_first", "newest_first")),
         disk_delay_s=rng.choice((0.001, 0.01, 0.1)),
         first_identifier=rng.choice((0, 65_500, rng.randrange(65_536))),
         autosave_s=length_s / rng.choice((3, 20, 100)),

@@ -50,7 +50,16 @@ def summary(family: Family, results: list[Result], started_s: float) -> list[str
     days = len(results) * LENGTHS_S[family] / LENGTHS_S[Family.DAY]
     sums = {
         name: sum(result.outcome.figures[name] for result in results)
-        for name in ("readings", "acknowledged", "points", "dead", "runs", "events")
+        for name in (
+            "readings",
+            "acknowledged",
+            "points",
+            "dead",
+            "evicted",
+            "shed",
+            "runs",
+            "events",
+        )
     }
     rates = f"{len(results) / seconds:.2f} seeds/s, {days / seconds:.2f} simulated days/s"
     return [

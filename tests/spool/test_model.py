@@ -5,6 +5,7 @@ in memory that the simulation runs on (`tests/simulation/spool.py`) are held to 
 crash is a copy of them at any instant between calls, and a full disk is a page limit.
 """
 
+import math
 import random
 import shutil
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ import pytest
 from gateway.errors import StoreError
 from gateway.model import DeadLetter, Group, Pin, Totals
 from gateway.spool.database import SEEN_MAX
-from gateway.spool.store import ROW_BYTES, Spool
+from gateway.spool.rows import ROW_BYTES
+from gateway.spool.store import Spool
 from tests.simulation.spool import MemoryDisk, MemorySpool
 
 STEPS = 250
@@ -114,9 +116,10 @@ class Model:
     dead: list[DeadLetter] = field(default_factory=list)
 
     def commit(self, group: Group[bytes]) -> None:
-        self.lines += group.rows
-        self.totals.spooled += len(group.rows)
-        self.totals.pending += len(group.rows)
+        came = (*group.rows, *group.droppable)
+        self.lines += came
+        self.totals.spooled += len(came)
+        self.totals.pending += len(came)
         self.pins |= {(pin.measurement, pin.field): pin.is_text for pin in group.pins}
         for session in group.forget:
             self.seen.pop(session, None)
@@ -147,8 +150,10 @@ class Trial:
             self.written += 1
             rows.append(b"m v=%d " % self.written + b"x" * self.rng.randrange(600))
         numbers = [self.rng.randrange(65536) for _ in range(self.rng.choice((0, 1, 20, 4000)))]
+        split = self.rng.choice((0, len(rows) // 2, len(rows)))
         return Group(
-            rows=rows,
+            rows=rows[:split],
+            droppable=rows[split:],
             pins=[Pin("m", self.rng.choice("abc"), self.rng.random() < 0.5)],
             seen={self.rng.choice("xy"): [(n, self.rng.randbytes(8)) for n in numbers]},
             forget={"x"} if self.rng.random() < 0.1 else set(),
@@ -173,13 +178,11 @@ class Trial:
         self.model.commit(group)
 
     def settle(self) -> None:
-        after = 0
-        for _ in range(self.rng.randrange(3)):  # another batch than the first may be settled
-            skipped = self.spool.read(after, 20_000, 100)
-            after = skipped.rows[-1] if skipped else 0
-        batch = self.spool.read(after, self.rng.choice((1, 20_000, 10**9)), 1000)
+        newest = self.rng.random() < 0.5
+        batch = self.spool.read(self.rng.choice((1, 20_000, 10**9)), 1000, newest=newest)
         if batch is None:
             return
+        assert list(batch.lines) == [line for line in self.model.lines if line in set(batch.lines)]
         dead = [DeadLetter(line, 400, "no") for line in batch.lines if self.rng.random() < 0.1]
         self.spool.settle(batch.rows, len(batch.lines) - len(dead), dead)
         self.model.settle(list(batch.lines), dead)
@@ -213,12 +216,15 @@ class Trial:
 
 
 def read_all(spool: TestedSpool) -> list[bytes]:
+    """Everything the spool would deliver, without taking it."""
     lines: list[bytes] = []
-    after = 0
-    while batch := spool.read(after, 30_000, 150):
+    taken = spool._taken.copy()
+    spool._taken.clear()
+    while batch := spool.read(30_000, 150, newest=False):
         assert batch.size == sum(len(line) + 1 for line in batch.lines)
         lines += batch.lines
-        after = batch.rows[-1]
+    spool._taken.clear()
+    spool._taken.update(taken)
     return lines
 
 
@@ -241,32 +247,63 @@ def test_the_spool_does_what_its_model_does(platform: Platform, seed: int) -> No
     assert trial.crashes > 10
 
 
-def test_there_is_room_until_the_limit_is_reached_and_again_when_it_is_drained(
-    platform: Platform,
-) -> None:
-    max_bytes, group_bytes = 64 * 2**20, 2**20
+def test_the_limit_holds_and_there_is_room_again_when_all_is_drained(platform: Platform) -> None:
+    max_bytes = 16 * 2**20
     spool = platform.open(max_bytes=max_bytes)
-    while spool.has_room():
+    group_bytes = spool.group_bytes_max
+    assert spool.pressure() < 0
+    while spool.pressure() < 1:
         spool.commit(Group(rows=[b"x" * 1023] * (group_bytes // 1024)))
         assert spool.pending_bytes() <= max_bytes
     assert spool.pending_bytes() > max_bytes // 2
     spool.close()
     spool = platform.open(max_bytes=max_bytes)
-    while batch := spool.read(0, group_bytes, 10_000):
+    assert spool.pressure() >= 1
+    while batch := spool.read(group_bytes, 10_000, newest=False):
         spool.settle(batch.rows, len(batch.lines), [])
-    assert spool.has_room()
+    assert spool.pressure() < -0.5
+
+
+def test_the_oldest_droppable_rows_go_when_new_ones_come(platform: Platform) -> None:
+    spool = platform.open(max_bytes=2**20)
+    kept = [b"kept %d" % number + b"x" * 1000 for number in range(100)]
+    spool.commit(Group(rows=kept))
+    came = [b"%d " % number + b"x" * 1000 for number in range(3000)]
+    for start in range(0, len(came), 30):
+        spool.commit(Group(droppable=came[start : start + 30]))
+        assert spool.pending_bytes() <= 2**20
+    lines, totals = read_all(spool), spool.totals()
+    assert lines[:100] == kept
+    assert lines[100:] == came[-len(lines) + 100 :]
+    assert 200 < len(lines) < 1000
+    assert totals == Totals(spooled=3100, evicted=3100 - len(lines), pending=len(lines))
+
+
+def test_what_was_read_is_neither_read_again_nor_evicted(platform: Platform) -> None:
+    spool = platform.open(max_bytes=2**20)
+    spool.commit(Group(droppable=[b"first"]))
+    oldest = spool.read(1, 1, newest=False)
+    assert oldest is not None
+    for _ in range(100):
+        spool.commit(Group(droppable=[b"x" * 1000] * 30))
+    newest = spool.read(1, 1, newest=True)
+    assert newest is not None
+    assert newest.rows > oldest.rows
+    spool.settle(oldest.rows, 1, [])
+    assert spool.totals().delivered == 1
+    assert spool.totals().evicted > 1000
 
 
 def test_there_is_no_room_where_the_disk_has_too_little_of_it(platform: Platform) -> None:
-    assert platform.open(min_free=0).has_room()
-    assert not platform.open(min_free=2**60).has_room()
+    assert platform.open(min_free=0).pressure() < 0
+    assert platform.open(min_free=2**60).pressure() == math.inf
 
 
 @pytest.mark.parametrize("dead", [0, 1])
 def test_settling_what_was_settled_is_refused(platform: Platform, dead: int) -> None:
     spool = platform.open()
     spool.commit(Group(rows=[b"m v=1 1", b"m v=2 2"]))
-    batch = spool.read(0, 10**6, 10)
+    batch = spool.read(10**6, 10, newest=False)
     assert batch is not None
     letters = [DeadLetter(line, 400, "no") for line in batch.lines[:dead]]
     with pytest.raises(ValueError, match="lines to settle"):
@@ -282,6 +319,6 @@ def test_a_line_longer_than_a_row_has_one_to_itself(platform: Platform) -> None:
     lines = [b"a" * 10, b"b" * (ROW_BYTES + 1), b"c" * 10]
     spool.commit(Group(rows=lines))
     assert read_all(spool) == lines
-    first = spool.read(0, 1, 10)
+    first = spool.read(1, 10, newest=False)
     assert first is not None
     assert first.lines == lines[:1]
