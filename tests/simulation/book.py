@@ -90,6 +90,7 @@ class Book:
         self.max_age_ns: int | None = None
         """What is older may be evicted."""
         self.readings = 0
+        self.arrivals = 0
         self.acknowledged = 0
         self.not_stored: defaultdict[str, int] = defaultdict(int)
         """Acknowledged readings that are on no disk, by source: they must be counted shed."""
@@ -107,6 +108,7 @@ class Book:
     def arrived(self, reading: Reading) -> None:
         """The reading is handed to the gateway, whole."""
         now_ns = self._world.wall_ns()
+        self.arrivals += 1
         reading.arrivals.append(now_ns)
         entry = (now_ns, reading.number, reading)
         arrivals = self._by_arrival[reading.series]

@@ -14,6 +14,12 @@ SLACK_BYTES = 10_000
 """What is read at a time from each broker, and the units of new fields, come on top of it."""
 
 
+CALLS_MIN = 200
+CALLS_PER_TICK = 4
+CALLS_PER_ARRIVAL = 4
+"""Commit, read, settle; some of them again while the disk fails."""
+
+
 class Inspector:
     """Looks at the gateway at every commit, every minute, and at the end of each of its runs."""
 
@@ -22,6 +28,7 @@ class Inspector:
         self._shed: defaultdict[str, int] = defaultdict(int)
         """By source, of all processes that are gone."""
         self._runs = 0
+        self._arrivals = 0
         self.drained_s = 0.0
         self._most: defaultdict[str, float] = defaultdict(float)
 
@@ -61,6 +68,19 @@ class Inspector:
             self._most[name] = max(self._most[name], found)
             if found > bound:
                 self._world.violate(f"{found} {name}, at most {bound} are allowed")
+
+    def ask_for_idleness(self, process: Process, seconds: float) -> None:
+        """What the store is asked depends on what arrives and on the clock, and on nothing else."""
+        calls, process.store_calls = process.store_calls, 0
+        arrivals, self._arrivals = self._book.arrivals - self._arrivals, self._book.arrivals
+        scenario = self._scenario
+        ticks = seconds / scenario.commit_interval_s + seconds / scenario.flush_interval_s
+        bound = CALLS_MIN + CALLS_PER_TICK * ticks + CALLS_PER_ARRIVAL * arrivals
+        if process.alive and calls > bound:
+            self._world.violate(
+                f"the store was asked {calls} times in {seconds:g} s, in which {arrivals} readings "
+                f"arrived; at most {bound:.0f} are called for"
+            )
 
     def count(self, process: Process) -> None:
         """The process is about to be gone: remember what it has counted."""

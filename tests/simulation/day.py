@@ -27,7 +27,8 @@ from tests.simulation.spool import MemoryDisk
 from tests.simulation.world import SECOND_NS, World
 
 DRAIN_S = 4 * 3600.0
-LOOK_S = 10.0
+LOOK_S = 60.0
+DRAIN_LOOK_S = 10.0
 RESTART_S = 5.0
 """What a supervisor waits before it starts a process again that ended by itself."""
 END_S = 6.0
@@ -158,8 +159,9 @@ class _Day:
             process.started(gateway)
             gateway.committer.on_commit.append(lambda: self._inspector.committed(process))
             while True:
-                await asyncio.sleep(60.0)
+                await asyncio.sleep(LOOK_S)
                 self._inspector.look(process)
+                self._inspector.ask_for_idleness(process, LOOK_S)
 
         edges = SimulatedEdges(self._world, self._sites, process)
         await app.run(self._scenario.config(run), process.stop, serve, edges)
@@ -172,7 +174,7 @@ class _Day:
         self._faults.make_well()
         started_s = world.now_s()
         while waiting := self._inspector.waiting(self._process):
-            await _wait(world.ended, LOOK_S)
+            await _wait(world.ended, DRAIN_LOOK_S)
             if world.violation:
                 return
             if world.now_s() > started_s + DRAIN_S:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from unittest.mock import patch
 
 from gateway import delivery
+from gateway.admission import Inlet
 from gateway.committer import Committer, _Pending
 from gateway.delivery import Delivery, Lines, State
 from gateway.errors import StoreError
@@ -202,4 +203,17 @@ def drop_zeros() -> Iterator[None]:
         return {name: value for name, value in found.items() if value}
 
     with patch.object(Normalizer, "_fields", truthy):
+        yield
+
+
+@mutant
+def hurry_for_room() -> Iterator[None]:
+    """Once a real one."""
+
+    async def ready(self: Committer[bytes], inlet: Inlet) -> None:
+        while inlet.size or self.admission.blocks(inlet):
+            self.hurry()
+            await self._changed.wait()
+
+    with patch.object(Committer, "ready", ready):
         yield

@@ -30,6 +30,7 @@ class Process:
         """SIGTERM."""
         self.died = asyncio.Event()
         self.heard: list[Reading] = []
+        self.store_calls = 0
         self.rng = world.chance("jitter", str(number))
         self._revocations: list[Callable[[], None]] = []
 
@@ -69,6 +70,7 @@ class SimulatedWorker:
     async def call(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
         if self._process.alive:
+            self._process.store_calls += 1
             before, after = self._delays()
             effect_s = max(self._free_s, self._loop.time()) + before
             self._free_s = effect_s + after

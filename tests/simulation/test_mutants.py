@@ -25,6 +25,7 @@ WORDS = {
     "deliver-under-another-time": "never committed",
     "give-up-after-ten-tries": "leaves the spool that InfluxDB does not have",
     "lose-what-the-disk-refused": "does not balance",
+    "hurry-for-room": "the store was asked",
     "drop-zeros": "a point that nobody said",
 }
 
