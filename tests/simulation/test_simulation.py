@@ -66,3 +66,21 @@ def test_a_report_names_the_seed_the_time_and_what_happened_last() -> None:
     assert "VIOLATION" in last
     assert any(" acknowledged " in line for line in rest)
     assert any(" arrived " in line for line in rest)
+
+
+@pytest.mark.parametrize(("mutant", "exit_code"), [("", 0), ("acknowledge-before-commit", 1)])
+def test_the_command_prints_its_rate_and_says_by_its_exit_code_what_it_found(
+    mutant: str, exit_code: int
+) -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--family", "amnesia", "--jobs", "2"]
+    found = subprocess.run(
+        [*command, "--seeds", "3", *(["--mutant", mutant] if mutant else [])],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == exit_code
+    assert "seeds/s" in found.stdout
+    assert "simulated days/s" in found.stdout
+    assert ("0 violations" in found.stdout) == (not mutant)
+    assert found.stdout.count("seed ") == (3 if mutant else 0)
