@@ -33,12 +33,12 @@ _ESCAPED_NAME = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
 _ESCAPED_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
 _ESCAPED_TEXT = str.maketrans({'"': r"\"", "\\": r"\\"})
 
-_NAME = r"(?:\\[,= ]|[^,= \\])++"
+_NAME = r"(?:[^,= \\]++|\\[,= ])++"
 _VALUE = (
-    r'(?:"(?:\\["\\]|[^"\\])*+"|-?\d++(?:\.\d++)?(?:[eE][+-]?\d++)?|-?\d++i|\d++u'
+    r'(?:"(?:[^"\\]++|\\["\\])*+"|-?\d++(?:\.\d++)?(?:[eE][+-]?\d++)?|-?\d++i|\d++u'
     r"|[tT]|[fF]|true|True|TRUE|false|False|FALSE)(?=[, ]|$)"
 )
-_SERIES = re.compile(rf"(?:\\[, ]|[^, \\])++(?P<tags>(?:,{_NAME}={_NAME})*+)(?= |$)", re.ASCII)
+_SERIES = re.compile(rf"(?:[^, \\]++|\\[, ])++(?P<tags>(?:,{_NAME}={_NAME})*+)(?= |$)", re.ASCII)
 _FIELDS = re.compile(rf"{_NAME}={_VALUE}(?:,{_NAME}={_VALUE})*+(?= |$)", re.ASCII)
 _TAG = re.compile(rf",({_NAME})=({_NAME})", re.ASCII)
 _FIELD = re.compile(rf"({_NAME})=({_VALUE}),?", re.ASCII)
@@ -117,10 +117,10 @@ def flaw(line: bytes) -> str:
     fields = _FIELDS.match(text, series.end() + 1)
     if fields is None:
         return 'has no fields as they are written: a=1.5 or a=1i or a=true or a="text"'
-    names = [name for name, _ in _TAG.findall(series["tags"]) + _FIELD.findall(fields[0])]
+    pairs = _FIELD.findall(fields[0])
     return (
-        _flaw_of_names(text[0], names)
-        or _flaw_of_numbers(value for _, value in _FIELD.findall(fields[0]))
+        _flaw_of_names(text[0], [name for name, _ in _TAG.findall(series["tags"]) + pairs])
+        or _flaw_of_numbers(value for _, value in pairs)
         or _flaw_of_time(text[fields.end() + 1 :])
     )
 

@@ -130,6 +130,18 @@ class Database:
             below_limit = self._max_bytes is None or self._used_bytes(db) < self._max_bytes
             return below_limit and shutil.disk_usage(self.path.parent).free > self._min_free
 
+    def space(self) -> dict[str, int]:
+        """Bytes on disk and their limits: what is limited is the file without its free pages."""
+        with self._open() as db:
+            return {
+                "used": self._used_bytes(db),
+                "max": self._max_bytes or 0,
+                "file": self.path.stat().st_size,
+                "log": self._log_bytes(),
+                "disk_free": shutil.disk_usage(self.path.parent).free,
+                "min_free": self._min_free,
+            }
+
     def close(self) -> None:
         """Bring everything into the one file and close it; never raises, nothing is lost."""
         db, self._connection = self._connection, None
@@ -142,6 +154,16 @@ class Database:
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
         """Make the counts agree with what the tables hold after damage; words for the operator."""
         raise NotImplementedError
+
+    def _misses_counts(self, counts: Counts) -> bool:  # noqa: ARG002
+        """Whether the file is of an earlier version, which did not count everything yet."""
+        return False
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The database, for looking; what SQLite raises becomes a StoreError."""
+        with self._open() as db:
+            yield db
 
     @contextmanager
     def _transaction(self) -> Iterator[tuple[sqlite3.Connection, Counts]]:
@@ -197,11 +219,13 @@ class Database:
             db.execute("PRAGMA journal_mode = WAL")
             stored = _load_counts(db)
             self._counts = stored.copy()
-            if missing_lines(stored) or any(count < 0 for count in stored.values()):
+            damaged = missing_lines(stored) or any(count < 0 for count in stored.values())
+            if damaged or self._misses_counts(stored):
                 db.execute("BEGIN IMMEDIATE")
                 lost = self._repair(db, self._counts)
                 _save_counts(db, self._counts, stored)
                 db.execute("COMMIT")
+            if damaged:
                 self.warnings.append(f"{self.path} had damaged counts: {lost}")
             on_error.pop_all()
         return db
@@ -265,8 +289,11 @@ class Database:
 
     def _used_bytes(self, db: sqlite3.Connection) -> int:
         pages = pragma(db, "page_count") - pragma(db, "freelist_count")
+        return pages * pragma(db, "page_size") + self._log_bytes()
+
+    def _log_bytes(self) -> int:
         log = Path(f"{self.path}-wal")
-        return pages * pragma(db, "page_size") + (log.stat().st_size if log.exists() else 0)
+        return log.stat().st_size if log.exists() else 0
 
 
 def put_shared(db: sqlite3.Connection, group: Group[Row]) -> None:

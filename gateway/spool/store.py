@@ -3,18 +3,19 @@
 Strategy: one row is a batch of lines, written and deleted as a whole, in the transaction that moves
 the counts. A row is checked against its own CRC when it is read; one that fails is set aside and
 counted, never delivered. Limits: rows of `ROW_BYTES` (a longer line has a row to itself);
-of corrupt rows and dead letters the latest are kept.
+of corrupt rows the latest are kept. Dead letters: `letters`.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 from zlib import crc32
 
 from gateway.model import Batch, DeadLetter, Group, Observation
 from gateway.sinks.line_protocol import encode
+from gateway.spool import letters
 from gateway.spool.database import (
     Counts,
     DamagedError,
@@ -22,13 +23,12 @@ from gateway.spool.database import (
     missing_lines,
     pragma,
     put_shared,
-    storable,
 )
+from gateway.spool.letters import KeptLetter, LetterCounts
 
+SPOOL_FILE = "spool.db"
 ROW_BYTES = 64 * 1024
-DEAD_LETTERS_MAX = 100_000
 CORRUPT_ROWS_MAX = 100
-MESSAGE_CHARS_MAX = 500
 
 _SHRINK_PAGES = 256
 """Pages given back to the file system in one transaction."""
@@ -40,14 +40,6 @@ _LOWEST = -(2**63)
 
 _LINES = "coalesce(min(max(CAST(lines AS INTEGER), 1), length(body)), 1)"
 """A row's number of lines, within reason where it is damaged."""
-
-
-class KeptLetter(NamedTuple):
-    """A dead letter in the spool."""
-
-    id: int
-    at_ns: int
-    letter: DeadLetter
 
 
 class Spool(Database):
@@ -72,6 +64,7 @@ class Spool(Database):
         self, path: Path, *, max_bytes: int, min_free: int, now_ns: Callable[[], int]
     ) -> None:
         self._now_ns = now_ns
+        self._letter_bytes_max = max_bytes // letters.SHARE_OF_SPOOL
         self._last_seq = 0
         """Numbers are not used again while a reader may remember one."""
         super().__init__(path, max_bytes=max_bytes, min_free=min_free)
@@ -94,19 +87,9 @@ class Spool(Database):
     def commit(self, group: Group[bytes]) -> None:
         """On return the group is on disk. Raises StoreError: nothing of it is; try again."""
         with self._transaction() as (db, counts):
-            now_ns = self._now_ns()
-            last = db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0
-            first = max(last, self._last_seq) + 1
-            rows = [
-                (seq, lines, _checksum(seq, lines, body), now_ns, body)
-                for seq, (lines, body) in enumerate(_bodies(group.rows), first)
-            ]
-            db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+            self._append(db, counts, group.rows)
             put_shared(db, group)
             _add(counts, "spooled", len(group.rows))
-            _add(counts, "pending", len(group.rows))
-            _add(counts, "pending_bytes", sum(len(row) + 1 for row in group.rows))
-        self._last_seq = first + len(rows) - 1
 
     def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
         """The rows that follow `after`, up to the limits but at least one; None: there is none.
@@ -131,15 +114,8 @@ class Spool(Database):
             found, lines, size = _delete(db, rows)
             if found == len(rows) and lines != delivered + len(dead):
                 raise ValueError(f"{lines} lines to settle, not {delivered} and {len(dead)} dead")
-            now_ns = self._now_ns()
-            db.executemany(
-                "INSERT INTO dead_letters (at_ns, status, message, line) VALUES (?, ?, ?, ?)",
-                [(now_ns, d.status, storable(d.message[:MESSAGE_CHARS_MAX]), d.line) for d in dead],
-            )
-            if dead:
-                _keep_latest(db, "dead_letters", DEAD_LETTERS_MAX)
             _add(counts, "delivered", delivered)
-            _add(counts, "dead", len(dead))
+            letters.put(db, counts, dead, at_ns=self._now_ns(), max_bytes=self._letter_bytes_max)
             _withdraw(db, counts, lines, size)
             if counts["corrupt"] < 0:  # rows may be missing only where a salvage has lost them
                 raise ValueError("rows to settle are not there: settled before?")
@@ -148,12 +124,36 @@ class Spool(Database):
     def dead_letters(self, limit: int) -> list[KeptLetter]:
         """The latest ones first."""
         with self._open() as db:
-            rows = db.execute(
-                "SELECT id, at_ns, line, status, message FROM dead_letters "
-                "ORDER BY id DESC LIMIT ?",
-                (limit,),
-            ).fetchall()
-        return [KeptLetter(key, at_ns, DeadLetter(*letter)) for key, at_ns, *letter in rows]
+            return letters.find(db, letters.ALL, limit=limit, max_bytes=2**63, newest=True)
+
+    def letter_counts(self) -> LetterCounts:
+        """What became of the dead letters; cheap, any thread."""
+        return letters.counts_of(self._counts)
+
+    def retry(self, mended: Sequence[tuple[KeptLetter, bytes]]) -> None:
+        """Put dead letters that were just found back for delivery, as these lines; all or none."""
+        with self._transaction() as (db, counts):
+            self._append(db, counts, [line for _, line in mended])
+            letters.retried(db, counts, [letter for letter, _ in mended])
+
+    def drop(self, unwanted: Sequence[KeptLetter]) -> None:
+        """Delete dead letters that were just found; all or none."""
+        with self._transaction() as (db, counts):
+            letters.dropped(db, counts, unwanted)
+
+    def _append(self, db: sqlite3.Connection, counts: Counts, lines: Sequence[bytes]) -> None:
+        """Add lines to what is pending."""
+        now_ns = self._now_ns()
+        last = db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0
+        first = max(last, self._last_seq) + 1
+        rows = [
+            (seq, count, _checksum(seq, count, body), now_ns, body)
+            for seq, (count, body) in enumerate(_bodies(lines), first)
+        ]
+        db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+        _add(counts, "pending", len(lines))
+        _add(counts, "pending_bytes", sum(len(line) + 1 for line in lines))
+        self._last_seq = first + len(rows) - 1
 
     def _set_aside(self, corrupt: Sequence[int]) -> None:
         with self._transaction() as (db, counts):
@@ -170,6 +170,9 @@ class Spool(Database):
                 )
             _withdraw(db, counts, lines, size)
 
+    def _misses_counts(self, counts: Counts) -> bool:
+        return letters.missing(counts) != 0
+
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
         held, size = db.execute(
             f"SELECT total({_LINES}), total(length(body) + 1) FROM rows"  # noqa: S608
@@ -179,6 +182,7 @@ class Spool(Database):
         counts["pending"], counts["pending_bytes"] = int(held), int(size)
         missing = missing_lines(counts)
         _add(counts, "corrupt" if missing > 0 else "spooled", abs(missing))
+        letters.recount(db, counts)
         return f"{int(held)} pending lines are kept, {max(missing, 0)} are lost"
 
 
@@ -192,6 +196,11 @@ def _bodies(lines: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
         size += len(line) + 1
     if start < len(lines):
         yield len(lines) - start, b"\n".join(lines[start:])
+
+
+def is_intact(seq: int, lines: int | None, crc: object, body: bytes) -> bool:
+    """Whether a row is as it was written."""
+    return crc == _checksum(seq, lines, body) and lines == body.count(b"\n") + 1
 
 
 def _checksum(seq: int, lines: int | None, body: bytes) -> int:
@@ -214,7 +223,7 @@ def _take(
     ) as rows:
         for seq, lines, crc, stored in rows:
             body = stored or b""
-            if crc != _checksum(seq, lines, body) or lines != body.count(b"\n") + 1:
+            if not is_intact(seq, lines, crc, body):
                 corrupt.append(seq)
                 if len(corrupt) == CORRUPT_ROWS_MAX:
                     break
