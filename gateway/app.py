@@ -32,7 +32,7 @@ from gateway.sinks.influxdb import InfluxSink, InfluxTarget
 from gateway.sources import Parts, Source, mqtt_source, serial_source
 from gateway.spool.archive import Archive
 from gateway.spool.lock import DataDir
-from gateway.spool.store import Spool
+from gateway.spool.store import SPOOL_FILE, Spool
 from gateway.spool.worker import Worker
 from gateway.transports.mqtt_state import MqttState
 
@@ -46,7 +46,6 @@ HALT_PAUSE_S = 30.0
 THREADS = 32
 """For looking up InfluxDB's name and compressing: more than can hang at a time."""
 
-SPOOL_FILE = "spool.db"
 ARCHIVE_FILE = "archive.db"
 
 

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from gateway import devices
-from gateway.app import SPOOL_FILE, influx_target
+from gateway.app import influx_target
 from gateway.clock import now_ns
 from gateway.config import warnings
 from gateway.config.models import Config, InfluxDB
@@ -40,6 +40,7 @@ from gateway.sinks.influxdb import InfluxSink
 from gateway.sinks.line_protocol import encode, make_series
 from gateway.sources import broker_settings, port_settings
 from gateway.spool.lock import holder
+from gateway.spool.store import SPOOL_FILE
 from gateway.transports.mqtt import (
     BrokerSettings,
     Connection,

@@ -44,6 +44,9 @@ EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"intake", "committer", "delivery"}
 SHELL = {
     "cli",
+    "cli_options",
+    "cli_spool",
+    "output",
     "sources",
     "systemd",
     "service",
