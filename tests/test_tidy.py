@@ -48,6 +48,8 @@ SHELL = {
     "cli_spool",
     "output",
     "sources",
+    "settings",
+    "edges",
     "systemd",
     "service",
     "config",

@@ -18,12 +18,14 @@ from gateway.clock import now_ns
 from gateway.config.models import Config
 from gateway.console.client import ask_spool
 from gateway.console.control import NO_SPOOL
+from gateway.edges import SPOOL_FILE
 from gateway.errors import GatewayError
 from gateway.spool.desk import Letter, LetterGroup, Measure, SpoolLook, answer, line_bytes
-from gateway.spool.letters import BEGINNING, Selection
+from gateway.spool.letters import Selection
 from gateway.spool.lock import DataDir, holder
+from gateway.spool.rows import LOWEST
 from gateway.spool.salvage import fresh_path
-from gateway.spool.store import SPOOL_FILE, Spool
+from gateway.spool.store import Spool
 
 GROUPS_MAX = 1_000
 """Different words of the server that are told apart."""
@@ -121,7 +123,7 @@ class Desk:
         return Changed(done, refused)
 
     async def _pages(self, question: str, **arguments: object) -> AsyncIterator[Any]:
-        after: int | None = BEGINNING
+        after: int | None = LOWEST
         while after is not None:
             page = await self._ask(question, after=after, **arguments)
             after = page["last"]

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from gateway import __version__
 from gateway.delivery import Delivery, State
 from gateway.ledger import EQUATIONS, LINES_CAME, LINES_WENT, Account, Latency, Ledger
-from gateway.model import FieldValue
+from gateway.model import FieldValue, Room
 from gateway.series import SeriesHistory
-from gateway.spool.archive import Archive
 from gateway.spool.letters import LetterCounts
 from gateway.spool.store import Spool
 
@@ -51,6 +50,10 @@ class SourceStatus(TypedDict):
     connected: bool
     problem: str
     last_frame: str | None
+    commit_p99_s: float | None
+    """From arrival to commit."""
+    commit_buckets: list[tuple[float, int]]
+    """As in `LatencyStatus`."""
     counts: dict[str, int]
 
 
@@ -278,6 +281,8 @@ def _source(account: Account) -> SourceStatus:
         "connected": account.connected,
         "problem": account.problem,
         "last_frame": iso_time(account.last_frame_ns),
+        "commit_p99_s": account.commit_latency.quantile_s(0.99),
+        "commit_buckets": list(account.commit_latency.buckets()),
         "counts": account.counts(),
     }
 
@@ -300,12 +305,12 @@ def _store(gateway: "Gateway") -> StoreStatus:
         "pending_bytes": store.pending_bytes() if isinstance(store, Spool) else 0,
         "dead_letters": _letters(store).kept,
         "dead_letter_bytes": _letters(store).kept_bytes,
-        "has_room": gateway.committer.accepting.is_set(),
+        "has_room": gateway.committer.room is Room.FREE,
         "problem": gateway.committer.problem,
     }
 
 
-def _letters(store: Spool | Archive) -> LetterCounts:
+def _letters(store: object) -> LetterCounts:
     return store.letter_counts() if isinstance(store, Spool) else LetterCounts(0, 0, 0, 0)
 
 

@@ -18,7 +18,8 @@ from gateway.model import DeadLetter
 from gateway.sinks.line_protocol import flaw
 from gateway.spool import letters
 from gateway.spool.letters import KeptLetter, Selection
-from gateway.spool.store import Spool, is_intact
+from gateway.spool.rows import LOWEST, is_intact
+from gateway.spool.store import Spool
 
 PAGE_LETTERS = 1_000
 PAGE_BYTES = 512 * 1024
@@ -44,7 +45,8 @@ class SpoolLook(TypedDict):
     totals: dict[str, int]
     letters: dict[str, int]
     space: dict[str, int]
-    has_room: bool
+    room: str
+    """See `gateway.model.Room`."""
 
 
 class LinesPage(TypedDict):
@@ -132,11 +134,11 @@ def look(spool: Spool) -> SpoolLook:
         "totals": asdict(totals),
         "letters": spool.letter_counts()._asdict(),
         "space": spool.space(),
-        "has_room": spool.has_room(),
+        "room": spool.room(),
     }
 
 
-def lines(spool: Spool, after: int = letters.BEGINNING) -> LinesPage:
+def lines(spool: Spool, after: int = LOWEST) -> LinesPage:
     """Pending lines after row `after`; nothing is taken away, corrupt rows are left where they are.
 
     Rows that are delivered meanwhile are missing from the next page.
@@ -166,7 +168,7 @@ def lines(spool: Spool, after: int = letters.BEGINNING) -> LinesPage:
     return {"lines": found, "corrupt": corrupt, "last": last}
 
 
-def find(spool: Spool, wanted: Selection, after: int = letters.BEGINNING) -> LettersPage:
+def find(spool: Spool, wanted: Selection, after: int = LOWEST) -> LettersPage:
     found = _page(spool, wanted, after)
     return {"letters": list(map(_letter, found)), "last": _last(found)}
 
@@ -180,7 +182,7 @@ def newest(spool: Spool, wanted: Selection, limit: int) -> list[Letter]:
     return list(map(_letter, found))
 
 
-def groups(spool: Spool, wanted: Selection, after: int = letters.BEGINNING) -> GroupsPage:
+def groups(spool: Spool, wanted: Selection, after: int = LOWEST) -> GroupsPage:
     found = _page(spool, wanted, after)
     by_words: dict[tuple[int, str], LetterGroup] = {}
     for number, at_ns, letter in found:
@@ -210,7 +212,7 @@ def measure(spool: Spool, wanted: Selection) -> Measure:
     return {"count": count, "highest": highest}
 
 
-def retry(spool: Spool, wanted: Selection, after: int = letters.BEGINNING) -> Step:
+def retry(spool: Spool, wanted: Selection, after: int = LOWEST) -> Step:
     """Put some of the letters after `after` back for delivery; those with a flaw stay."""
     found = _page(spool, wanted, after)
     flaws = [(kept, flaw(kept.letter.line)) for kept in found]
@@ -226,13 +228,13 @@ def mend(spool: Spool, number: int, line: str) -> Step:
     new = line_bytes(line)
     if why := flaw(new):
         raise GatewayError(f"the new line {why}")
-    found = _page(spool, Selection((number,)), letters.BEGINNING)
+    found = _page(spool, Selection((number,)), LOWEST)
     if found:
         spool.retry([(found[0], new)])
     return {"done": len(found), "refused": [], "last": _last(found)}
 
 
-def drop(spool: Spool, wanted: Selection, after: int = letters.BEGINNING) -> Step:
+def drop(spool: Spool, wanted: Selection, after: int = LOWEST) -> Step:
     """Delete some of the letters after `after`."""
     found = _page(spool, wanted, after)
     if found:

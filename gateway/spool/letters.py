@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from gateway.model import DeadLetter
 from gateway.spool.database import Counts, storable
+from gateway.spool.rows import LOWEST
 
 LETTERS_MAX = 100_000
 SHARE_OF_SPOOL = 8
@@ -24,8 +25,6 @@ SHARE_OF_SPOOL = 8
 
 MESSAGE_CHARS_MAX = 500
 _OVERHEAD_BYTES = 32
-BEGINNING = -(2**63)
-"""Damage may have made a number negative."""
 
 _COUNTS = ("letters", "letter_bytes", "letters_dropped", "letters_forgotten")
 """Beside the counts of the lines in the table `totals`."""
@@ -119,7 +118,7 @@ def find(
     db: sqlite3.Connection,
     selection: Selection,
     *,
-    after: int = BEGINNING,
+    after: int = LOWEST,
     limit: int,
     max_bytes: int,
     newest: bool = False,

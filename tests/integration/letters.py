@@ -42,7 +42,7 @@ def fill(gateway: GatewayProcess, dead: list[DeadLetter], pending: list[bytes]) 
     for start in range(0, len(dead), 10_000):
         part = dead[start : start + 10_000]
         spool.commit(Group(rows=[letter.line for letter in part]))
-        batch = spool.read(0, 2**40, 2**40)
+        batch = spool.read(2**40, 2**40, newest=False)
         assert batch is not None
         spool.settle(batch.rows, 0, part)
     spool.commit(Group(rows=pending))
