@@ -41,7 +41,7 @@ CORE = {
     "labels",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"intake", "committer", "delivery"}
+FLOW = {"admission", "intake", "committer", "delivery"}
 SHELL = {
     "cli",
     "cli_options",

@@ -21,7 +21,6 @@ from prometheus_client.registry import Collector
 from gateway import __version__
 from gateway.delivery import State
 from gateway.ledger import EQUATIONS, LINES_WENT, Account, Latency
-from gateway.model import Room
 from gateway.spool.store import Spool
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class _GatewayCollector(Collector):
                 "Refused lines that made room for later ones.",
                 letters.forgotten,
             )
-        accepting = committer.room is Room.FREE
+        accepting = committer.admission.has_room
         yield _plain("store_has_room", "0: sources that can wait stay away.", accepting)
         stuck = bool(committer.problem)
         yield _plain("store_problem", "1: observations do not reach the disk.", stuck)

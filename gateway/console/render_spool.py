@@ -15,15 +15,14 @@ from rich.cells import cell_len, set_cell_size
 from gateway.console.render import duration
 from gateway.console.status import iso_time
 from gateway.ledger import LINES_WENT
-from gateway.model import Room
 from gateway.sinks.line_protocol import flaw
 from gateway.spool.desk import Letter, LetterGroup, SpoolLook, line_bytes
 
 _TIME_AT_THE_END = re.compile(r" (-?\d{1,19})$")
 _ROOM = {
-    Room.FREE: "yes",
-    Room.LIMIT: "no: the limit is reached, see [spool] when_full",
-    Room.DISK: "no: the disk is nearly full",
+    "free": "yes",
+    "limit": "no: the limit is reached, see [spool] when_full",
+    "disk": "no: the disk is nearly full",
 }
 _INDENT = " " * 8
 
@@ -58,7 +57,7 @@ def render_look(look: SpoolLook, now_ns: int) -> Iterator[str]:
     yield f"files     {byte_size(space['file'])}, and a log of {byte_size(space['log'])}"
     free, kept_free = byte_size(space["disk_free"]), byte_size(space["min_free"])
     yield f"disk      {free} free, of which {kept_free} stay free"
-    yield f"room      {_ROOM[Room(look['room'])]}"
+    yield f"room      {_ROOM[look['room']]}"
 
 
 def render_letters(found: LetterList) -> Iterator[str]:

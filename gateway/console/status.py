@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from gateway import __version__
 from gateway.delivery import Delivery, State
 from gateway.ledger import EQUATIONS, LINES_CAME, LINES_WENT, Account, Latency, Ledger
-from gateway.model import FieldValue, Room
+from gateway.model import FieldValue
 from gateway.series import SeriesHistory
 from gateway.spool.letters import LetterCounts
 from gateway.spool.store import Spool
@@ -305,7 +305,7 @@ def _store(gateway: "Gateway") -> StoreStatus:
         "pending_bytes": store.pending_bytes() if isinstance(store, Spool) else 0,
         "dead_letters": _letters(store).kept,
         "dead_letter_bytes": _letters(store).kept_bytes,
-        "has_room": gateway.committer.room is Room.FREE,
+        "has_room": gateway.committer.admission.has_room,
         "problem": gateway.committer.problem,
     }
 

@@ -9,6 +9,7 @@ another program is refused, never touched.
 """
 
 import errno
+import math
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from struct import Struct
 from typing import ClassVar
 
 from gateway.errors import DiskFullError, StoreError
-from gateway.model import Group, Pin, Room, Row, Totals
+from gateway.model import Group, Pin, Row, Totals
 from gateway.spool.salvage import (
     DAMAGE,
     copy_readable,
@@ -144,15 +145,19 @@ class Database:
         pairs = [pair for (blob,) in blobs for pair in _SEEN_PAIR.iter_unpack(_whole_pairs(blob))]
         return pairs[-SEEN_MAX:]
 
-    def room(self) -> Room:
-        """Whether the largest group fits below the limit, and the disk has room for the rest.
+    def pressure(self) -> float:
+        """How full the store is, see `Store`; a log that one large group made long is cut back.
 
-        On a full disk SQLite can neither delete nor checkpoint.
+        On a full disk SQLite can neither delete nor checkpoint: so it must not come to that.
         """
         with self._open() as db:
+            if self._log_bytes() > self._wal_bytes:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             if shutil.disk_usage(self.path.parent).free <= self._min_free:
-                return Room.DISK
-            return Room.LIMIT if self._excess_bytes(db) > 0 else Room.FREE
+                return math.inf
+            if self._max_bytes is None:
+                return -1.0
+            return 1 + self._excess_bytes(db) / (self._max_bytes / 8)
 
     def close(self) -> None:
         """Bring everything into the one file and close it; never raises, nothing is lost."""
@@ -306,11 +311,9 @@ class Database:
 
     def _excess_bytes(self, db: sqlite3.Connection) -> int:
         """What must go before the largest group fits; negative: what is left beside it."""
-        if self._max_bytes is None:
-            return -1
         pages = pragma(db, "page_count") - pragma(db, "freelist_count")
         used = pages * pragma(db, "page_size") + max(self._log_bytes(), self._wal_bytes)
-        return used + _GROWTH * self.group_bytes_max - self._max_bytes
+        return used + _GROWTH * self.group_bytes_max - (self._max_bytes or used)
 
     def _log_bytes(self) -> int:
         log = Path(f"{self.path}-wal")

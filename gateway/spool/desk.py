@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from inspect import signature
-from typing import Any, TypedDict
+from math import isinf
+from typing import Any, Literal, TypedDict
 
 from gateway.errors import GatewayError
 from gateway.model import DeadLetter
@@ -45,8 +46,8 @@ class SpoolLook(TypedDict):
     totals: dict[str, int]
     letters: dict[str, int]
     space: dict[str, int]
-    room: str
-    """See `gateway.model.Room`."""
+    room: Literal["free", "limit", "disk"]
+    """What is in the way of more: nothing, the operator's limit, or a disk that is nearly full."""
 
 
 class LinesPage(TypedDict):
@@ -134,7 +135,7 @@ def look(spool: Spool) -> SpoolLook:
         "totals": asdict(totals),
         "letters": spool.letter_counts()._asdict(),
         "space": spool.space(),
-        "room": spool.room(),
+        "room": _room(spool.pressure()),
     }
 
 
@@ -295,6 +296,12 @@ def line_bytes(text: str) -> bytes:
 def _page(spool: Spool, wanted: Selection, after: int) -> list[KeptLetter]:
     with spool.reading() as db:
         return letters.find(db, wanted, after=after, limit=PAGE_LETTERS, max_bytes=PAGE_BYTES)
+
+
+def _room(pressure: float) -> Literal["free", "limit", "disk"]:
+    if isinf(pressure):
+        return "disk"
+    return "limit" if pressure >= 1 else "free"
 
 
 def _last(found: Sequence[KeptLetter]) -> int | None:

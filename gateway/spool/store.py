@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
-from gateway.model import SINCE_BOOT_MAX_NS, Batch, DeadLetter, Group, Observation, Room
+from gateway.model import SINCE_BOOT_MAX_NS, Batch, DeadLetter, Group, Observation
 from gateway.sinks.line_protocol import encode
 from gateway.spool import letters
 from gateway.spool.database import (
@@ -166,10 +166,10 @@ class Spool(Database):
             _shrink(db)
         self._taken.difference_update(rows)
 
-    def room(self) -> Room:
+    def pressure(self) -> float:
         while self._evict_old():
             pass
-        return super().room()
+        return super().pressure()
 
     def space(self) -> dict[str, int]:
         """Bytes on disk and their limits."""

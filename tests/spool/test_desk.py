@@ -184,6 +184,14 @@ def test_the_spool_at_a_glance(open_spool: OpenSpool) -> None:
     assert found["room"] == "free"
 
 
+def test_what_is_in_the_way_of_more(open_spool: OpenSpool) -> None:
+    assert desk.look(open_spool(max_bytes=2**25))["room"] == "free"
+    spool = open_spool(max_bytes=2**20)
+    spool.commit(Group(rows=points(1, 1000, size=1000)))
+    assert desk.look(spool)["room"] == "limit"
+    assert desk.look(open_spool(min_free=2**60))["room"] == "disk"
+
+
 def through_json(spool: Spool, question: str, **arguments: object) -> Any:  # noqa: ANN401 -- JSON
     """As the control socket does it."""
     return json.loads(json.dumps(desk.answer(spool, question, json.loads(json.dumps(arguments)))))
