@@ -64,17 +64,19 @@ def spool_export(file: Path, config_path: Path | None) -> None:
     """
     from gateway.output import output_file
 
-    async def export(desk: "Desk") -> tuple[int, int]:
+    async def export(desk: "Desk") -> tuple[int, int, int]:
         count = corrupt = 0
         async for lines, bad_rows in desk.lines():
             written.writelines(line + b"\n" for line in lines)
             count += len(lines)
             corrupt += bad_rows
-        return count, corrupt
+        return count, corrupt, (await desk.look())["held_lines"]
 
     with output_file(file) as written:
-        count, corrupt = _ask(config_path, export)
+        count, corrupt, held = _ask(config_path, export)
     _tell(f"{counted(count, 'pending line')} exported to {file}")
+    if held:
+        _tell(f"{counted(held, 'line')} not exported: they have no time yet")
     if corrupt:
         raise GatewayError(f"{counted(corrupt, 'row')} cannot be read, and will not be delivered")
 

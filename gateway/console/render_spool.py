@@ -45,6 +45,8 @@ def render_look(look: SpoolLook, now_ns: int) -> Iterator[str]:
     yield f"spool     {escaped(look['path'])}"
     lines, size = look["pending_lines"], byte_size(look["pending_bytes"])
     yield f"pending   {lines} lines, {size}, in {look['rows']} rows"
+    if look["held_lines"]:
+        yield f"held      {look['held_lines']} of these lines, until the time of day is known"
     for name in ("oldest", "newest"):
         if at_ns := look["oldest_ns" if name == "oldest" else "newest_ns"]:
             yield f"{name}    committed {_time(at_ns)}, {_ago(at_ns, now_ns)}"

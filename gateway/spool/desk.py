@@ -19,7 +19,7 @@ from gateway.model import DeadLetter
 from gateway.sinks.line_protocol import flaw
 from gateway.spool import letters
 from gateway.spool.letters import KeptLetter, Selection
-from gateway.spool.rows import LOWEST, is_intact
+from gateway.spool.rows import LINES, LOWEST, is_intact
 from gateway.spool.store import Spool
 
 PAGE_LETTERS = 1_000
@@ -41,6 +41,8 @@ class SpoolLook(TypedDict):
     oldest_ns: int | None
     """When the oldest pending row was committed."""
     newest_ns: int | None
+    held_lines: int
+    """Pending, too, but not in `rows`: they wait until the time of day is known."""
     corrupt_rows: int
     """Kept for inspection."""
     totals: dict[str, int]
@@ -123,6 +125,7 @@ def look(spool: Spool) -> SpoolLook:
             " (SELECT committed_ns FROM rows ORDER BY seq DESC LIMIT 1) FROM rows"
         ).fetchone()
         corrupt = db.execute("SELECT count(*) FROM corrupt_rows").fetchone()[0]
+        held = db.execute(f"SELECT total({LINES}) FROM held").fetchone()[0]  # noqa: S608
     totals = spool.totals()
     return {
         "path": str(spool.path),
@@ -131,6 +134,7 @@ def look(spool: Spool) -> SpoolLook:
         "rows": ends[0],
         "oldest_ns": ends[1],
         "newest_ns": ends[2],
+        "held_lines": int(held),
         "corrupt_rows": corrupt,
         "totals": asdict(totals),
         "letters": spool.letter_counts()._asdict(),
@@ -142,7 +146,7 @@ def look(spool: Spool) -> SpoolLook:
 def lines(spool: Spool, after: int = LOWEST) -> LinesPage:
     """Pending lines after row `after`; nothing is taken away, corrupt rows are left where they are.
 
-    Rows that are delivered meanwhile are missing from the next page.
+    Rows that are delivered meanwhile are missing from the next page; held lines have no time yet.
     """
     found: list[str] = []
     corrupt = size = 0

@@ -184,6 +184,15 @@ def test_the_spool_at_a_glance(open_spool: OpenSpool) -> None:
     assert found["room"] == "free"
 
 
+def test_lines_without_a_time_are_told_apart(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    spool.commit(Group(rows=points(1, 3)))
+    sql(spool.path, "INSERT INTO held VALUES (1, 'boot', 4, 0, 0, 'm v=1 1' || char(10), 0)")
+    found = desk.look(spool)
+    assert (found["rows"], found["held_lines"]) == (1, 4)
+    assert desk.lines(spool)["lines"] == [line.decode() for line in points(1, 3)]
+
+
 def test_what_is_in_the_way_of_more(open_spool: OpenSpool) -> None:
     assert desk.look(open_spool(max_bytes=2**25))["room"] == "free"
     spool = open_spool(max_bytes=2**20)
