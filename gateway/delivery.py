@@ -265,7 +265,7 @@ def _apart(part: _Part, refused: Refused, dead: list[DeadLetter]) -> list[_Part]
     lines = part.lines
     guilty = {index: words for index, words in refused.guilty.items() if 0 <= index < len(lines)}
     if len(lines) == 1:
-        guilty = {0: refused.message}
+        guilty = guilty or {0: refused.message}
     if part.accused and guilty:
         dead += [DeadLetter(lines[i], refused.status, guilty[i]) for i in sorted(guilty)]
         others = [line for index, line in enumerate(lines) if index not in guilty]

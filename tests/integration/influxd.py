@@ -36,6 +36,7 @@ bind-address = "127.0.0.1:{rpc_port}"
   dir = "{directory}/data"
   wal-dir = "{directory}/wal"
   index-version = "inmem"
+{data}
 [monitor]
   store-enabled = false
 [http]
@@ -44,6 +45,7 @@ bind-address = "127.0.0.1:{rpc_port}"
   max-body-size = {body_bytes_max}
   log-enabled = false
   pprof-enabled = false
+{http}
 """
 
 
@@ -51,8 +53,15 @@ class Influxd:
     """One server; ends with the context."""
 
     def __init__(
-        self, directory: Path, *, body_bytes_max: int = 25_000_000, auth: bool = False
+        self,
+        directory: Path,
+        *,
+        body_bytes_max: int = 25_000_000,
+        auth: bool = False,
+        data: str = "",
+        http: str = "",
     ) -> None:
+        """`data` and `http` are further lines for these sections of its configuration."""
         self._directory = directory / "influxd"
         self._directory.mkdir()
         self._config = self._directory / "influxd.conf"
@@ -65,6 +74,8 @@ class Influxd:
                 rpc_port=rpc_port,
                 body_bytes_max=body_bytes_max,
                 auth=str(auth).lower(),
+                data=data,
+                http=http,
             )
         )
         self._process: subprocess.Popen[bytes] | None = None

@@ -20,6 +20,7 @@ from gateway.model import (
     Halted,
     Observation,
     Refused,
+    Sink,
     TimeSource,
     TooLarge,
 )
@@ -66,7 +67,7 @@ class OneBatch:
         self.settled.set()
 
 
-def delivery_of(spool: OneBatch, sink: InfluxSink) -> Delivery:
+def delivery_of(spool: OneBatch, sink: Sink) -> Delivery:
     return Delivery(
         spool,
         sink,
@@ -79,7 +80,7 @@ def delivery_of(spool: OneBatch, sink: InfluxSink) -> Delivery:
     )
 
 
-async def deliver(spool: OneBatch, sink: InfluxSink) -> Delivery:
+async def deliver(spool: OneBatch, sink: Sink) -> Delivery:
     delivery = delivery_of(spool, sink)
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         task = group.create_task(delivery.run())
