@@ -25,6 +25,7 @@ from aiohttp import (
     ClientConnectorError,
     ClientError,
     ClientResponse,
+    ClientResponseError,
     ClientTimeout,
     ConnectionTimeoutError,
 )
@@ -39,7 +40,8 @@ QUERY_BYTES_MAX = 64 * 1024 * 1024
 CONNECT_SHARE = 0.8
 """Of the time-out, so that an unreachable server is told from a slow one."""
 GZIP_BYTES_MIN = 1024
-"""Below one packet compression saves nothing."""
+"""Below one packet compression saves nothing. A line alone always goes as it is: what is said of it
+is final, and must not be about bytes that something on the way has unpacked wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +127,30 @@ class InfluxSink:
     async def _write(self, lines: Sequence[bytes]) -> Receipt:
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         body = b"\n".join(lines)
-        if len(body) >= GZIP_BYTES_MIN:
+        if len(body) >= GZIP_BYTES_MIN and len(lines) > 1:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, 1, mtime=0)
         try:
             answer = await self._call("POST", self._path, self._parameters, headers, body)
-        except ClientConnectorCertificateError as error:
-            return Halted(words(f"{self._where()}: certificate not trusted: {error}"))
-        except ConnectionTimeoutError:
-            return Deferred(f"{self._where()}: no connection in time")
-        except TimeoutError:
-            problem = f"{self._where()}: no answer within {self._target.timeout_s:g} s"
-            return Deferred(problem, smaller=True)
-        except (ClientError, OSError) as error:
-            smaller = not isinstance(error, ClientConnectorError)
-            return Deferred(words(f"{self._where()}: {_why(error)}"), smaller=smaller)
+        except (ClientError, OSError) as error:  # time-outs are OSErrors
+            return self._judge_fault(error)
         return judge(answer, self._now_ns() / 1e9, lines)
+
+    def _judge_fault(self, error: ClientError | OSError) -> Receipt:
+        match error:
+            case ClientConnectorCertificateError():
+                return Halted(words(f"{self._where()}: certificate not trusted: {error}"))
+            case ConnectionTimeoutError():
+                return Deferred(f"{self._where()}: no connection in time")
+            case TimeoutError():
+                problem = f"{self._where()}: no answer within {self._target.timeout_s:g} s"
+                return Deferred(problem, smaller=True)
+            case ClientResponseError(status=status, message=message) if about_lines(message):
+                # Version 1 repeats its words in a header, which a NUL in a bad line spoils.
+                return Refused(status, words(message))
+            case ClientConnectorError() | ClientResponseError():
+                return Deferred(words(f"{self._where()}: {_why(error)}"))
+        return Deferred(words(f"{self._where()}: {_why(error)}"), smaller=True)
 
     async def ping(self) -> str:
         """The server's version, or TransportError with the words of whoever answered."""

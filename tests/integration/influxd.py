@@ -20,6 +20,8 @@ from typing import Self
 
 import pytest
 
+from gateway.sinks.influxdb import InfluxSink, InfluxTarget
+
 START_S = 20.0
 
 needs_influxd = pytest.mark.skipif(
@@ -47,6 +49,18 @@ bind-address = "127.0.0.1:{rpc_port}"
   pprof-enabled = false
 {http}
 """
+
+
+def sink_of(server: "Influxd", database: str, timeout_s: float = 10.0) -> InfluxSink:
+    return InfluxSink(
+        InfluxTarget(1, server.url, database=database, timeout_s=timeout_s), time.time_ns
+    )
+
+
+async def count(sink: InfluxSink) -> object:
+    """How many points have the field `f` in `m`."""
+    rows = await sink.query_v1('SELECT count("f") FROM "m"')
+    return rows[0]["count"] if rows else 0
 
 
 class Influxd:

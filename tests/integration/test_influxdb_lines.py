@@ -5,17 +5,16 @@ row says which of them end among the dead, with whose words, and what is stored 
 """
 
 import time
-from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from gateway.model import DeadLetter, Receipt
+from gateway.model import DeadLetter
 from gateway.sinks.influxdb import InfluxSink, InfluxTarget
-from tests.integration.influxd import Influxd, needs_influxd
-from tests.integration.test_influxdb_sink import NOW_NS, OneBatch, deliver, sink_of
+from tests.deliveries import NOW_NS, Counted, OneBatch, deliver
+from tests.integration.influxd import Influxd, needs_influxd, sink_of
 
 pytestmark = [pytest.mark.integration, needs_influxd]
 
@@ -118,28 +117,11 @@ ROWS = [
     bad(b"m,t=a\\ f=1 5", "invalid tag format"),
     bad(b"m,t=a\\\\ f=1 5", "invalid tag format"),
     Row("no UTF-8", [b"m,t=a\xff f=1 5", b'm g="\xff" 6']),
+    bad(b'm f="\x00 5', ""),
     Row("unusual characters", ["m,t=µ🌡,u=a\x00b,w=a\\ b\\,c\\=d f=1 5".encode()]),
     Row("another value for a point, the last wins", [GOOD[0], b"m,device=a f=7 %d" % NOW_NS]),
 ]
 MERGED = {"another value for a point, the last wins": 1}
-
-
-@pytest.fixture(scope="module")
-def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
-    with Influxd(tmp_path_factory.mktemp("influx")) as server:
-        yield server
-
-
-class Counted:
-    """A sink that counts requests."""
-
-    def __init__(self, sink: InfluxSink) -> None:
-        self._sink = sink
-        self.requests = 0
-
-    async def write(self, lines: Sequence[bytes]) -> Receipt:
-        self.requests += 1
-        return await self._sink.write(lines)
 
 
 async def outcome(

@@ -2,91 +2,30 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from gateway.backoff import Backoff
-from gateway.delivery import Delivery, State
+from gateway.delivery import State
 from gateway.errors import TransportError
 from gateway.model import (
-    Batch,
-    DeadLetter,
     Deferred,
     Delivered,
     FieldValue,
     Halted,
     Observation,
     Refused,
-    Sink,
     TimeSource,
     TooLarge,
 )
 from gateway.sinks.influxdb import InfluxSink, InfluxTarget
 from gateway.sinks.line_protocol import encode, make_series
 from simulators.influxdb import Influx
-from tests.integration.influxd import Influxd, needs_influxd
+from tests.deliveries import NOW_NS, OneBatch, deliver, delivery_of, lines
+from tests.integration.influxd import Influxd, needs_influxd, sink_of
 
 pytestmark = [pytest.mark.integration, needs_influxd]
-
-NOW_NS = 1_720_000_000 * 10**9
-
-
-@pytest.fixture(scope="module")
-def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
-    with Influxd(tmp_path_factory.mktemp("influx")) as server:
-        yield server
-
-
-def sink_of(server: Influxd, database: str, timeout_s: float = 10.0) -> InfluxSink:
-    return InfluxSink(
-        InfluxTarget(1, server.url, database=database, timeout_s=timeout_s), time.time_ns
-    )
-
-
-def lines(count: int, start: int = 0) -> list[bytes]:
-    return [b"m,device=a f=%d.0 %d" % (i, NOW_NS + i) for i in range(start, start + count)]
-
-
-class OneBatch:
-    """A spool with one batch, and what became of it."""
-
-    def __init__(self, content: list[bytes]) -> None:
-        self.batch: Batch | None = Batch((1,), content, sum(map(len, content)) + len(content))
-        self.dead: list[DeadLetter] = []
-        self.settled = asyncio.Event()
-
-    async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
-        return self.batch if after == 0 else None
-
-    async def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
-        self.batch = None
-        self.dead += dead
-        self.settled.set()
-
-
-def delivery_of(spool: OneBatch, sink: Sink) -> Delivery:
-    return Delivery(
-        spool,
-        sink,
-        flush_interval_s=0.01,
-        batch_bytes=1_000_000,
-        backoff=Backoff(0.05, 0.2, Random(1)),
-        disk_backoff=Backoff(0.05, 0.2, Random(2)),
-        halt_pause_s=0.1,
-        now_ns=time.time_ns,
-    )
-
-
-async def deliver(spool: OneBatch, sink: Sink) -> Delivery:
-    delivery = delivery_of(spool, sink)
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        task = group.create_task(delivery.run())
-        await spool.settled.wait()
-        task.cancel()
-    return delivery
 
 
 async def test_the_database_is_created_and_lines_are_stored(influxd: Influxd) -> None:
