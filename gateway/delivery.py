@@ -43,6 +43,9 @@ BATCH_BYTES_MIN = 16 * 1024
 LINE_BYTES_SURE = 1024
 """A line that is no larger is not too large: who says so has something else wrong with it."""
 
+NAMED_MANY = 50
+"""Where a server names so many, there may be more that it doesn't name."""
+
 T = TypeVar("T")
 Lines = Sequence[bytes]
 
@@ -274,5 +277,19 @@ def _apart(part: _Part, refused: Refused, dead: list[DeadLetter]) -> list[_Part]
     if not named or (len(named) == len(lines) and not guilty):
         return _halves(part)
     together = _Part([lines[index] for index in sorted(named)], accused=True)
-    others = [line for index, line in enumerate(lines) if index not in named]
-    return [together, _Part(others)] if others else [together]
+    end = max(named) + 1 if len(guilty) >= NAMED_MANY else len(lines)
+    others = [line for index, line in enumerate(lines[:end]) if index not in named]
+    return [together, *_doubling(lines, end), *([_Part(others)] if others else [])]
+
+
+def _doubling(lines: Lines, end: int) -> list[_Part]:
+    """What follows the last of many named lines: servers stop naming after a hundred.
+
+    If it goes on like this, the next part should be as long; if not, the rest should go at once.
+    """
+    parts = []
+    start, size = end, end
+    while start < len(lines):
+        parts.append(_Part(lines[start : start + size]))
+        start, size = start + size, 2 * size
+    return parts[::-1]

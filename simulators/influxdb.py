@@ -24,6 +24,7 @@ from simulators.influxdb_store import Limits, Said, Storage
 from simulators.line_protocol import Value
 
 V1, V2, V3 = 1, 2, 3
+ERROR_HEADER_MAX = 1024
 BODY_BYTES_MAX = {1: 25_000_000, 2: 50_000_000, 3: 10 * 1024 * 1024}
 VERSIONS = {1: "1.6.7", 2: "2.7.11", 3: "3.4.0"}
 WRITE_PATHS = {1: "/write", 2: "/api/v2/write", 3: "/api/v3/write_lp"}
@@ -239,7 +240,8 @@ class Influx:
             headers = {"X-Platform-Error-Code": codes[status]}
         else:
             document = {"error": words}
-            headers = {"X-Influxdb-Error": words.replace("\n", " ")} if self.version == V1 else {}
+            flat = words.replace("\n", " ")[:ERROR_HEADER_MAX]
+            headers = {"X-Influxdb-Error": flat} if self.version == V1 else {}
         return web.Response(
             status=status,
             text=json.dumps(document) + "\n",

@@ -25,14 +25,16 @@ def noisy(count: int) -> list[bytes]:
 
 
 class Counted:
-    """A sink that counts requests."""
+    """A sink that counts requests and the lines in them."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self.requests = 0
+        self.lines = 0
 
     async def write(self, lines: Sequence[bytes]) -> Receipt:
         self.requests += 1
+        self.lines += len(lines)
         return await self._sink.write(lines)
 
 

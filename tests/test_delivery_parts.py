@@ -134,6 +134,39 @@ def test_counted_refusals_name_everybody_or_are_halved(bad: int, requests: int) 
     assert len(server.requests) <= requests
 
 
+class NamesHundred(Server):
+    """Names the first hundred bad lines of a request, as version 3 does."""
+
+    async def write(self, lines: Sequence[bytes]) -> Receipt:
+        self.names_guilty = True
+        receipt = await super().write(lines)
+        if not isinstance(receipt, Refused):
+            return receipt
+        return receipt._replace(guilty=dict(list(receipt.guilty.items())[:100]))
+
+
+@pytest.mark.parametrize(
+    ("bad", "requests", "sent"),
+    [
+        (range(10_000), 200, 60_000),
+        (range(0, 10_000, 2), 180, 60_000),
+        (range(100), 10, 21_000),
+        (range(9_900, 10_000), 4, 21_000),
+        (range(150), 12, 21_000),
+        (range(5_000, 7_000), 60, 60_000),
+    ],
+)
+def test_a_server_that_names_a_hundred_at_a_time(bad: range, requests: int, sent: int) -> None:
+    """All lines were sent a hundred times over before."""
+    lines = numbered(10_000, bad)
+    spool, server = Spool([lines]), NamesHundred()
+    deliver_all(spool, server, batch_bytes=1 << 20)
+    assert {letter.line for letter in spool.dead} == {lines[index] for index in bad}
+    assert set(server.stored) == {line for line in lines if line.startswith(b"good")}
+    assert len(server.requests) <= requests
+    assert sum(count for _, count in server.requests) <= sent
+
+
 def test_good_lines_among_the_suspects_survive() -> None:
     """Suspected: all of 64 lines; refused: three of them."""
     lines = numbered(64, bad=[3, 4, 60])

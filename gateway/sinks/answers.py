@@ -29,9 +29,10 @@ from gateway.sinks import blame
 MESSAGE_CHARS_MAX = 300
 RETRY_AFTER_MAX_S = 600.0
 
-_TRY_AGAIN = frozenset({408, 425, 429, 499, 500, 502, 503, 504})
+_TRY_AGAIN = frozenset({408, 425, 429, 499, *range(500, 600)} - {501, 505, 511})
+"""Not 501, 505 and 511: no such method, no such protocol, log in to this network."""
 
-_TOOK_TOO_LONG = frozenset({408, 499, 500, 504})
+_TOOK_TOO_LONG = frozenset({408, 499, 500, 504, 524})
 """The time may have run out for the size: half of it can make it where the whole never will."""
 
 _ABOUT_LINES = re.compile(

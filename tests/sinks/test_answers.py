@@ -22,7 +22,7 @@ def answer(
     return judge(Answer(status, headers or {}, body.encode()), NOW_NS / 1e9, lines)
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 499, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 425, 429, 499, 500, 502, 503, 504, 507, 520, 599])
 def test_passing_trouble_is_tried_again(status: int) -> None:
     receipt = answer(status, {"error": "engine: cache-max-memory-size exceeded"})
     assert isinstance(receipt, Deferred)
