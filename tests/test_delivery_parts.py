@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 
@@ -212,3 +213,40 @@ def test_an_outage_between_two_refusals_changes_nothing() -> None:
     deliver_all(spool, server, batch_bytes=10_000)
     assert [letter.line for letter in spool.dead] == [b"bad 7", b"bad 8"]
     assert spool.delivered == 98
+
+
+class Whims(Server):
+    """Bad lines are named, suspected or hidden, rightly and wrongly; the world interferes."""
+
+    def __init__(self, rng: Random) -> None:
+        super().__init__()
+        self.rng = rng
+
+    async def write(self, lines: Sequence[bytes]) -> Receipt:
+        whim = self.rng.random()
+        if whim < 0.2:
+            troubles: list[Receipt] = [Deferred("x", 5.0), Deferred("x", smaller=True), Halted("y")]
+            return self.rng.choice(troubles)
+        receipt = await super().write(lines)
+        if not isinstance(receipt, Refused):
+            return receipt
+        bad = [index for index, line in enumerate(lines) if line.startswith(b"bad")]
+        named = self.rng.sample(bad, self.rng.randrange(len(bad) + 1))
+        suspects = self.rng.sample(range(len(lines)), self.rng.randrange(len(lines) + 1))
+        guilty = dict.fromkeys(named, "words") if whim < 0.6 else {}
+        return Refused(400, "words", guilty, suspects if self.rng.random() < 0.5 else ())
+
+
+def test_whatever_a_server_says_each_line_has_the_right_end_once() -> None:
+    for seed in range(100):
+        rng = Random(seed)
+        bad = [i for i in range(200) if rng.random() < rng.choice([0.0, 0.02, 0.5, 1.0])]
+        lines = numbered(200, bad)
+        cuts = sorted(rng.sample(range(1, 200), 9))
+        spool = Spool([lines[a:b] for a, b in zip([0, *cuts], [*cuts, 200], strict=True)])
+        server = Whims(rng)
+        server.bytes_max = rng.choice([60, 400, 1 << 20])
+        deliver_all(spool, server, batch_bytes=rng.choice([100, 1_000, 10_000]), look_every_s=1.0)
+        assert sorted(letter.line for letter in spool.dead) == sorted(lines[i] for i in bad), seed
+        assert set(server.stored) == {line for line in lines if line.startswith(b"good")}, seed
+        assert spool.delivered == 200 - len(bad), seed

@@ -1,4 +1,4 @@
-"""A relay of bytes to a server that cuts connections, as a bad proxy or a bad line does."""
+"""A relay of bytes to a server that cuts connections or is slow, as a bad proxy or line is."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,15 @@ from contextlib import asynccontextmanager
 class Relay:
     """Passes bytes on to a server; the first `cuts` connections end after `bytes_max` of them."""
 
-    def __init__(self, url: str, *, cuts: int, bytes_max: int, answers: bool) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        cuts: int = 0,
+        bytes_max: int = 0,
+        answers: bool = False,
+        bytes_per_s: float = 0.0,
+    ) -> None:
         self.url = ""
         self.cut = 0
         self._host, port = url.removeprefix("http://").split(":")
@@ -17,6 +25,7 @@ class Relay:
         self._bytes_max = bytes_max
         self._answers = answers
         """Cut the way back instead of the way there."""
+        self._bytes_per_s = bytes_per_s
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Relay"]:
@@ -42,7 +51,10 @@ class Relay:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int
     ) -> None:
         passed = 0
-        while data := await reader.read(min(65_536, limit - passed)):
+        piece = 2_048 if self._bytes_per_s else 65_536
+        while data := await reader.read(min(piece, limit - passed)):
+            if self._bytes_per_s:
+                await asyncio.sleep(len(data) / self._bytes_per_s)
             writer.write(data)
             await writer.drain()
             passed += len(data)

@@ -54,6 +54,22 @@ async def test_an_answer_that_is_cut_may_mean_stored_and_each_line_is_there_once
             assert (await count(sink), spool.dead) == (500, [])
 
 
+async def test_a_line_too_slow_for_a_whole_batch_still_brings_everything(
+    influxd: Influxd,
+) -> None:
+    """At 100 kB/s and a time-out of 0.5 s at most 50 kB get through in one request."""
+    influxd.query("CREATE DATABASE slow")
+    spool = OneBatch(noisy(10_000))
+    async with Relay(influxd.url, bytes_per_s=100_000).running() as relay:
+        target = InfluxTarget(1, relay.url, database="slow", timeout_s=0.5)
+        async with InfluxSink(target, time.time_ns) as sink:
+            receipt = await sink.write(noisy(10_000))
+            assert isinstance(receipt, Deferred)
+            assert receipt.smaller
+            await deliver(spool, sink)
+            assert (await count(sink), spool.dead) == (10_000, [])
+
+
 async def test_a_write_that_timed_out_is_applied_later_and_not_doubled(tmp_path: Path) -> None:
     with Influxd(tmp_path) as server:
         server.query("CREATE DATABASE frozen")

@@ -22,6 +22,7 @@ from gateway.model import (
 from gateway.sinks.influxdb import InfluxSink, InfluxTarget
 from gateway.sinks.line_protocol import encode, make_series
 from simulators.influxdb import Influx
+from simulators.influxdb_store import Limits
 from tests.deliveries import NOW_NS, OneBatch, deliver, delivery_of, lines
 from tests.integration.influxd import Influxd, needs_influxd, sink_of
 
@@ -211,6 +212,8 @@ async def test_the_simulated_server_answers_like_the_real_one(influxd: Influxd) 
         [b"m f=99999999999999999999i"],
         [b"m f=1 99999999999999999999"],
         [b"# only a comment"],
+        [b"m f", lines(1)[0], b"m,a= f=1", b'm f="open 1'],
+        [conflict, b"m f", lines(1)[0], b"m f=5i 1720000000000000001"],
     ]
     async with Influx(1, databases=()) as twin, sink_of(influxd, "twin") as real:
         target = InfluxTarget(1, twin.url, database="twin")
@@ -221,5 +224,25 @@ async def test_the_simulated_server_answers_like_the_real_one(influxd: Influxd) 
                 if isinstance(said, Refused) and isinstance(expected, Refused):
                     assert said.status == expected.status
                     assert said.message.split(" ")[:2] == expected.message.split(" ")[:2], case
+                    assert said.guilty.keys() == expected.guilty.keys(), case
+                    assert list(said.suspects) == list(expected.suspects), case
         stored = await real.query_v1('SELECT * FROM "m"')
     assert len(twin.points) == len(stored)
+
+
+async def test_the_simulated_server_drops_what_is_too_old_like_the_real_one(
+    influxd: Influxd,
+) -> None:
+    influxd.query("CREATE DATABASE aged WITH DURATION 1h NAME hour")
+    now_ns = time.time_ns()
+    old = [b"m f=%d %d" % (i, now_ns - 7_200 * 10**9 + i) for i in range(3)]
+    new = [b"m f=%d %d" % (i, now_ns + i) for i in range(3)]
+    conflict = b'm f="x" %d' % (now_ns + 9)
+    cases = [new, [*new, *old], old, [*old, b"m f", *new], [b"m f"], [*old, conflict, *new]]
+    limits = Limits(oldest_ns=now_ns - 3_600 * 10**9)
+    async with Influx(1, limits=limits) as twin, sink_of(influxd, "aged") as real:
+        target = InfluxTarget(1, twin.url, database="sensors")
+        async with InfluxSink(target, time.time_ns) as simulated:
+            for case in cases:
+                assert await simulated.write(case) == await real.write(case)
+        assert len(twin.points) == len(await real.query_v1('SELECT * FROM "m"')) == 3
