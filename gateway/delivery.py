@@ -197,7 +197,9 @@ class Delivery:
                 case TooLarge() | Deferred() if len(part.lines) > 1:
                     self._batch_size.too_much(_size(part.lines))
                     parts += _halves(part, accused=part.accused)
-                case TooLarge(message) | Deferred(message):
+                case Deferred():
+                    parts.append(part)
+                case TooLarge(message):
                     dead.append(DeadLetter(part.lines[0], 413, message))
                 case Refused():
                     parts += _apart(part, receipt, dead)

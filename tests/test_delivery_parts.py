@@ -105,7 +105,7 @@ def test_a_small_line_is_never_too_large() -> None:
 
     async def scenario() -> None:
         delivery = make(spool, server)
-        await until(delivery, lambda: delivery.state == State.HALTED)
+        await until(delivery, lambda: delivery.state == State.HALTED or not spool.rows, 1.0)
         assert delivery.problem == "HTTP 413"
         await until(make(spool, server), lambda: not spool.rows)
 
