@@ -35,6 +35,7 @@ CORE = {
     "normalize",
     "series",
     "backoff",
+    "batch_size",
     "topics",
     "payloads",
     "objects",
