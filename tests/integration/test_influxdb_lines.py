@@ -214,7 +214,8 @@ async def test_ten_thousand_lines_cost_few_requests_however_many_are_bad(
         dead, points = await outcome(sink, lines, counted)
     assert dead.keys() == {*lines} - {*FINE}
     assert points == 10_000 - count + len(GOOD)
-    slack = 1 if kind == "parse" and count == 10_000 else 0  # the answer is longer than is read
+    # Longer than is read is the answer about 10,000 of them; after 100 there might be more.
+    slack = 1 if kind == "parse" and count >= 100 else 0
     assert counted.requests <= requests + slack
 
 

@@ -117,6 +117,13 @@ def test_no_line_can_put_the_blame_on_another() -> None:
         assert guilty(lines, message, []).keys() <= {1}
 
 
+def test_a_line_that_begins_like_another_and_its_quotation_names_nobody() -> None:
+    """The good line is the beginning of the bad one, up to what ends a quotation."""
+    bad = GOOD[0] + b"': x"
+    message = "\n".join([f"unable to parse '{bad.decode()}': bad timestamp"] * 2)
+    assert guilty([GOOD[0], bad, bad], message, []) == {}
+
+
 def test_lines_that_are_not_ours_name_nobody() -> None:
     assert guilty(GOOD, "unable to parse 'somebody else': missing fields", []) == {}
     assert guilty(GOOD, "unable to parse '", []) == {}

@@ -50,6 +50,15 @@ async def test_large_batches_travel_compressed(version: int) -> None:
         assert len(server.points) == 5000
 
 
+async def test_a_line_alone_is_not_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said of it is final: it must not be about bytes harmed by a proxy's unpacking."""
+    large = b'm f="%s" 5' % (b"x" * 5_000)
+    monkeypatch.setattr("gateway.sinks.influxdb.gzip.compress", lambda *_, **__: b"harmed")
+    async with Influx(1) as server:
+        assert isinstance(await write(server, [large, *GOOD]), Deferred)
+        assert await write(server, [large]) == Delivered()
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_names_are_quoted_in_the_address(version: int) -> None:
     name = "a b&c=d/é+%41"
