@@ -35,6 +35,7 @@ CORE = {
     "normalize",
     "series",
     "backoff",
+    "batch_size",
     "topics",
     "payloads",
     "objects",
@@ -44,6 +45,9 @@ EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "committer", "delivery"}
 SHELL = {
     "cli",
+    "cli_options",
+    "cli_spool",
+    "output",
     "sources",
     "settings",
     "edges",

@@ -14,7 +14,8 @@ from typing import Self
 
 from aiohttp import ClientConnectionError, ServerDisconnectedError
 
-from gateway.sinks.influxdb import ANSWER_BYTES_MAX, Answer, InfluxSink, InfluxTarget
+from gateway.sinks.answers import Answer
+from gateway.sinks.influxdb import ANSWER_BYTES_MAX, InfluxSink, InfluxTarget
 from simulators.influxdb import V1, Influx
 from tests.simulation.book import Book
 from tests.simulation.process import Process
@@ -160,7 +161,8 @@ class DatabaseSite:
 
     def _write(self, parameters: dict[str, str], headers: dict[str, str], body: bytes) -> Answer:
         plain = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
-        self.book.sent(plain.split(b"\n"))
+        if plain:
+            self.book.sent(plain.split(b"\n"))
         response = self.influx.answer(parameters, headers, body)
         text = response.body if isinstance(response.body, bytes) else b""
         self.world.note("InfluxDB", response.status, plain.count(b"\n") + 1)

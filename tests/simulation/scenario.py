@@ -219,7 +219,7 @@ def _forgotten(
     devices = tuple(
         Device(f"{broker}-{says}", says, broker, length_s / 30, 3, 0.0)
         for broker in brokers
-        for says in (Says.VALUE if kills else Says.SWITCH, Says.STATE)
+        for says in (Says.VALUE if kills else Says.SWITCH, Says.STATE, Says.BROKEN)
     )
     faults = []
     at_s = 0.0

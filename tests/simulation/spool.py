@@ -4,8 +4,8 @@
 step, so a crash is before or after it. The disk can be full, fail, or be filled by others; both
 stores pass `tests/spool/test_model.py`.
 
-Limits: there is no damage here (that is SQLite's own, and tested on files, `tests/spool`), and no
-log beside the file.
+Limits: there is no damage here (that is SQLite's own, and tested on files, `tests/spool`), no log
+beside the file, and no limit of dead letters.
 """
 
 import math
@@ -18,8 +18,8 @@ from gateway.errors import DiskFullError
 from gateway.model import Batch, DeadLetter, Group, Observation, Pin, Totals
 from gateway.sinks.line_protocol import encode
 from gateway.spool.database import GROUP_BYTES_MAX, SEEN_MAX
+from gateway.spool.letters import KeptLetter, LetterCounts
 from gateway.spool.rows import ROW_BYTES
-from gateway.spool.store import KeptLetter
 
 DISK_BYTES = 2**40
 ROW_OVERHEAD = 32
@@ -47,7 +47,8 @@ class MemoryDisk:
     totals: Totals = field(default_factory=Totals)
     pins: dict[tuple[str, str], Pin] = field(default_factory=dict)
     seen: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
-    dead: list[DeadLetter] = field(default_factory=list)
+    letters: dict[int, DeadLetter] = field(default_factory=dict)
+    letters_dropped: int = 0
     size: int = DISK_BYTES
     others: int = 0
     """Bytes that other programs' files take."""
@@ -164,7 +165,7 @@ class MemorySpool:
             raise ValueError(f"{len(gone)} lines to settle, not {delivered} and {len(dead)} dead")
         for seq in rows:
             disk.row_bytes -= disk.rows.pop(seq).size
-        disk.dead += dead
+        disk.letters |= dict(enumerate(dead, disk.totals.dead + 1))
         self._count(delivered=delivered, dead=len(dead), pending=-len(gone))
         self._taken.difference_update(rows)
         disk.settled(gone, dead)
@@ -179,8 +180,26 @@ class MemorySpool:
         return self._working_disk().pins.pop((measurement, field), None) is not None
 
     def dead_letters(self, limit: int) -> list[KeptLetter]:
-        latest = list(enumerate(self._working_disk().dead))[::-1][:limit]
+        latest = list(self._working_disk().letters.items())[::-1][:limit]
         return [KeptLetter(number, 0, letter) for number, letter in latest]
+
+    def letter_counts(self) -> LetterCounts:
+        disk = self._working_disk()
+        size = sum(KeptLetter(0, 0, letter).size for letter in disk.letters.values())
+        return LetterCounts(len(disk.letters), size, disk.letters_dropped, 0)
+
+    def retry(self, mended: Sequence[tuple[KeptLetter, bytes]]) -> None:
+        disk = self._working_disk()
+        self._add([line for _, line in mended], droppable=False)
+        for letter, _ in mended:
+            del disk.letters[letter.id]
+        self._count(retried=len(mended), pending=len(mended))
+
+    def drop(self, unwanted: Sequence[KeptLetter]) -> None:
+        disk = self._working_disk()
+        for letter in unwanted:
+            del disk.letters[letter.id]
+        disk.letters_dropped += len(unwanted)
 
     def close(self) -> None:
         """Nothing: all is on the disk already."""

@@ -6,7 +6,7 @@ from tests.simulation.mutants import MUTANTS
 from tests.simulation.scenario import Family
 from tests.simulation.soak import Task
 
-SEEDS = 25
+SEEDS = 40
 
 FAMILIES = {
     "acknowledge-on-a-newer-connection": Family.AMNESIA,
