@@ -6,6 +6,9 @@ after 65,535; on a new connection what was not acknowledged comes first, in orde
 with their old identifiers. `save` is the broker's autosave: after `crash` it knows what it knew
 then, so that messages acknowledged since come back, and messages that came since are gone.
 
+Seen with mosquitto 2.0.11, and here where `leaky`: after a client has come back to messages that it
+had not acknowledged, its first acknowledgement lets everything out that is queued.
+
 Limits: one session sees every topic; nothing expires; the queue has no bound
 (`max_queued_messages 0`). QoS 2 is not offered.
 """
@@ -48,6 +51,8 @@ class Session(Generic[P]):
     """Sent and not acknowledged, in order."""
     send: Callable[[Packet[P]], None] | None = None
     """The way to the client while it is connected."""
+    leaks: bool = False
+    """The next acknowledgement opens the window wide."""
 
     def copy(self) -> Self:
         """Return what would be written to the disk."""
@@ -59,11 +64,14 @@ class Session(Generic[P]):
 class Broker(Generic[P]):
     """All sessions; a client that is new starts after `first_identifier`."""
 
-    def __init__(self, *, window: int = WINDOW, first_identifier: int = 0) -> None:
+    def __init__(
+        self, *, window: int = WINDOW, first_identifier: int = 0, leaky: bool = False
+    ) -> None:
         """Start without any session."""
         self.sessions: dict[str, Session[P]] = {}
         self._window = window
         self._first_identifier = first_identifier
+        self._leaky = leaky
         self._saved: dict[str, Session[P]] = {}
 
     def connect(
@@ -79,6 +87,7 @@ class Broker(Generic[P]):
             session = self.sessions[client_id] = Session(self._first_identifier, self._window)
         session.send = send
         session.window = min(self._window, receive_maximum)
+        session.leaks = self._leaky and bool(session.in_flight)
         for identifier, publication in session.in_flight.items():
             send(Packet(publication, identifier, duplicate=True))
         self._fill_window(session)
@@ -102,8 +111,11 @@ class Broker(Generic[P]):
     def acknowledge(self, client_id: str, identifier: int) -> None:
         """Forget a message; an identifier that is not in flight means nothing."""
         session = self.sessions.get(client_id)
-        if session is not None and session.in_flight.pop(identifier, None) is not None:
-            self._fill_window(session)
+        if session is None or session.in_flight.pop(identifier, None) is None:
+            return
+        if session.leaks:
+            session.window = IDENTIFIER_MAX
+        self._fill_window(session)
 
     def save(self) -> None:
         """Write the sessions to the disk."""

@@ -50,10 +50,12 @@ class Message:
 class BrokerSite:
     """A broker somewhere on the network."""
 
-    def __init__(self, world: World, book: Book, name: str, *, first_identifier: int) -> None:
+    def __init__(
+        self, world: World, book: Book, name: str, *, first_identifier: int, leaky: bool = False
+    ) -> None:
         self.world, self.book, self.name = world, book, name
         self.rng = world.chance("network", name)
-        self.sessions: Broker[Published] = Broker(first_identifier=first_identifier)
+        self.sessions: Broker[Published] = Broker(first_identifier=first_identifier, leaky=leaky)
         self.connections: dict[str, Connection] = {}
         """By client id: the ones that the broker believes in."""
         self.away = False

@@ -96,7 +96,13 @@ class _Day:
             disk=disk,
             database=DatabaseSite(world, book, influx),
             brokers={
-                name: BrokerSite(world, book, name, first_identifier=scenario.first_identifier)
+                name: BrokerSite(
+                    world,
+                    book,
+                    name,
+                    first_identifier=scenario.first_identifier,
+                    leaky=scenario.leaky,
+                )
                 for name in scenario.brokers
             },
             ports={name: PortSite(world, book, name) for name in scenario.ports},

@@ -200,6 +200,7 @@ def _scenario(max_bytes: int) -> Scenario:
         drain="oldest_first",
         disk_delay_s=0.005,
         first_identifier=0,
+        leaky=False,
         autosave_s=0.0,
         brokers=("barn",),
         ports=(),

@@ -118,6 +118,7 @@ class Scenario:
     drain: str
     disk_delay_s: float
     first_identifier: int
+    leaky: bool
     autosave_s: float
     brokers: tuple[str, ...]
     ports: tuple[str, ...]
@@ -203,6 +204,7 @@ def draw(seed: int, family: Family = Family.DAY) -> Scenario:
         drain=rng.choice(("oldest_first", "newest_first")),
         disk_delay_s=rng.choice((0.001, 0.01, 0.1)),
         first_identifier=rng.choice((0, 65_500, rng.randrange(65_536))),
+        leaky=rng.random() < 0.5,
         autosave_s=length_s / rng.choice((3, 20, 100)),
         brokers=brokers,
         ports=ports,
