@@ -8,11 +8,12 @@ is opened or at the call after the one that met the damage. Limits: a file of a 
 another program is refused, never touched.
 """
 
+import logging
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -21,14 +22,19 @@ from typing import ClassVar
 
 from gateway.errors import StoreError
 from gateway.model import Group, Pin, Row, Totals
+from gateway.spool.examine import DAMAGED_CODES, DamagedError, Format, examine, pragma
+from gateway.spool.remains import lenient_text
 from gateway.spool.salvage import (
     DAMAGE,
+    Check,
     copy_readable,
     finish_replacement,
     fresh_path,
     replace_damaged,
     sync_directory,
 )
+
+log = logging.getLogger(__name__)
 
 SEEN_MAX = 10_000
 """Pairs kept per MQTT session: brokers hold a few dozen in flight, and identifiers wrap at 65,535,
@@ -62,14 +68,10 @@ _WORDS = {
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
     sqlite3.SQLITE_CORRUPT: "the database is damaged",
     sqlite3.SQLITE_NOTADB: "the database is damaged",
+    sqlite3.SQLITE_TOOBIG: "the database is damaged",
 }
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-class DamagedError(sqlite3.DatabaseError):
-    """Damage that SQLite has not noticed itself; treated as if it had."""
-
-    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+_DAMAGED_KEYS = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID)
+"""A number that was free is not: the table is out of order."""
 
 
 class Database:
@@ -79,6 +81,8 @@ class Database:
     schema_version: ClassVar[int]
     application_id: ClassVar[int]
     file_mode: ClassVar[int]
+    checks: ClassVar[Mapping[str, Check]] = {}
+    """The tables whose rows prove that they are unaltered."""
 
     def __init__(self, path: Path, *, max_bytes: int | None, min_free: int) -> None:
         self.path = path
@@ -139,6 +143,10 @@ class Database:
             with suppress(sqlite3.Error):
                 db.close()
 
+    def _warn(self, words: str) -> None:
+        self.warnings.append(words)
+        log.warning("%s", words)
+
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
         """Make the counts agree with what the tables hold after damage; words for the operator."""
         raise NotImplementedError
@@ -170,20 +178,29 @@ class Database:
             raise  # a bug, not the disk
         except (OSError, *DAMAGE) as error:
             code = _code(error)
-            if code in _DAMAGED:
+            if code in DAMAGED_CODES:
                 self._is_damaged = True  # salvaged at the next call
             words = _WORDS.get(code) or getattr(error, "strerror", None) or str(error)
             raise StoreError(f"{self.path}: {words}") from error
 
     def _connect(self) -> sqlite3.Connection:
         finish_replacement(self.path)
+        was_empty = self.path.exists() and not self.path.stat().st_size
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, self.file_mode))
         if self._is_damaged:
             self.close()
             self._salvage()
         try:
+            examine(
+                self.path,
+                Format(self.application_id, self.schema_version, _SHARED_TABLES, self.schema),
+            )
+            if was_empty:
+                self._warn(f"{self.path} was empty; if it was not new, its data is lost")
             return self._load()
         except DAMAGE as error:
-            if _code(error) not in _DAMAGED:
+            if _code(error) not in DAMAGED_CODES:
                 raise
             self._salvage()
             return self._load()
@@ -202,39 +219,28 @@ class Database:
                 lost = self._repair(db, self._counts)
                 _save_counts(db, self._counts, stored)
                 db.execute("COMMIT")
-                self.warnings.append(f"{self.path} had damaged counts: {lost}")
+                self._warn(f"{self.path} had damaged counts: {lost}")
             on_error.pop_all()
         return db
 
     def _check_tables(self, db: sqlite3.Connection) -> None:
         """Find damage now rather than at the first commit; the small tables are read whole."""
-        script = _SHARED_TABLES + self.schema
-        made = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-        names = re.findall(r"CREATE \w+ (\w+)", script)
-        if [name for name, _ in made] != names or any(str(sql) not in script for _, sql in made):
-            raise DamagedError("the schema is damaged")
-        for name in names:
-            limit = -1 if name in _SHARED_TABLES else 1
-            db.execute(f"SELECT * FROM {name} LIMIT {limit}").fetchall()  # noqa: S608
+        for name in re.findall(r"CREATE \w+ (\w+)", _SHARED_TABLES + self.schema):
+            db.execute(f"SELECT * FROM {name} LIMIT 1").fetchall()  # noqa: S608
+        for name in re.findall(r"CREATE TABLE (\w+)", _SHARED_TABLES):
+            (found,) = db.execute(f"PRAGMA integrity_check({name})").fetchone()
+            if found != "ok":
+                raise DamagedError(found)
 
     def _file(self, path: Path) -> sqlite3.Connection:
         """A connection to a file that has the store's tables."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, self.file_mode))
         with ExitStack() as on_error:
             db = _connection(path)
             on_error.callback(db.close)
-            version = pragma(db, "user_version")
             if not db.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]:
                 self._create_tables(db)
                 sync_directory(path.parent)
-            elif pragma(db, "application_id") != self.application_id:
-                raise StoreError(f"{path} belongs to another program; move it away")
-            elif version > self.schema_version:
-                raise StoreError(
-                    f"{path} was written by a newer version of the gateway (schema {version}, this "
-                    f"version knows {self.schema_version}); install that version again"
-                )
             on_error.pop_all()
         return db
 
@@ -250,10 +256,9 @@ class Database:
         """Move what can be read into a new file, and set the damaged one aside."""
         fresh = fresh_path(self.path)
         fresh.unlink(missing_ok=True)
-        with closing(self._file(fresh)) as target, closing(sqlite3.connect(self.path)) as damaged:
-            damaged.text_factory = _lenient_text
+        with closing(self._file(fresh)) as target:
             target.execute("BEGIN")
-            copy_readable(damaged, target)
+            copy_readable(self.path, target, self.checks)
             stored = _load_counts(target)
             counts = stored | self._counts
             lost = self._repair(target, counts)
@@ -261,7 +266,7 @@ class Database:
             target.execute("COMMIT")
         aside = replace_damaged(self.path)
         self._is_damaged = False
-        self.warnings.append(f"{self.path} was damaged and is set aside as {aside.name}: {lost}")
+        self._warn(f"{self.path} was damaged and is set aside as {aside.name}: {lost}")
 
     def _used_bytes(self, db: sqlite3.Connection) -> int:
         pages = pragma(db, "page_count") - pragma(db, "freelist_count")
@@ -302,7 +307,7 @@ def _connection(path: Path) -> sqlite3.Connection:
     with ExitStack() as on_error:
         db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         on_error.callback(db.close)
-        db.text_factory = _lenient_text
+        db.text_factory = lenient_text
         db.execute("PRAGMA synchronous = FULL")
         # Where SQLite is built to overwrite what it deletes, as in Debian, that doubles the bytes
         # written per delivered batch.
@@ -311,11 +316,6 @@ def _connection(path: Path) -> sqlite3.Connection:
         db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
         on_error.pop_all()
     return db
-
-
-def _lenient_text(text: bytes) -> str:
-    """Damaged text must not raise."""
-    return text.decode("utf-8", "replace")
 
 
 def _load_counts(db: sqlite3.Connection) -> Counts:
@@ -336,12 +336,9 @@ def _save_counts(db: sqlite3.Connection, counts: Counts, before: Counts) -> None
     db.executemany("INSERT OR REPLACE INTO totals VALUES (?, ?)", changed)
 
 
-def pragma(db: sqlite3.Connection, name: str) -> int:
-    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
-
-
 def _code(error: Exception) -> int:
     """The primary result code of an SQLite error, 0 for any other."""
-    if isinstance(error, UnicodeDecodeError):
+    code = int(getattr(error, "sqlite_errorcode", 0))
+    if isinstance(error, UnicodeDecodeError) or code in _DAMAGED_KEYS:
         return sqlite3.SQLITE_CORRUPT
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+    return code & 0xFF

@@ -10,20 +10,20 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 from zlib import crc32
 
 from gateway.model import Batch, DeadLetter, Group, Observation
 from gateway.sinks.line_protocol import encode
 from gateway.spool.database import (
     Counts,
-    DamagedError,
     Database,
     missing_lines,
-    pragma,
     put_shared,
     storable,
 )
+from gateway.spool.examine import DamagedError, pragma
+from gateway.spool.salvage import Check, Row
 
 ROW_BYTES = 64 * 1024
 DEAD_LETTERS_MAX = 100_000
@@ -40,6 +40,26 @@ _LOWEST = -(2**63)
 
 _LINES = "coalesce(min(max(CAST(lines AS INTEGER), 1), length(body)), 1)"
 """A row's number of lines, within reason where it is damaged."""
+
+
+def _checksum(seq: int, lines: int | None, body: bytes) -> int:
+    return crc32(body, crc32(b"%d %d\n" % (seq, lines or 0)))
+
+
+def _is_unaltered(row: Row) -> bool:
+    match row:
+        case (int(seq), int(lines), crc, _, bytes(body), *_):
+            return crc == _checksum(seq, lines, body) and lines == body.count(b"\n") + 1
+        case _:
+            return False
+
+
+def _renumbered(row: Row, seq: int) -> Row:
+    match row:
+        case (_, int(lines), _, committed_ns, bytes(body), *more):
+            return (seq, lines, _checksum(seq, lines, body), committed_ns, body, *more)
+        case _:
+            return row
 
 
 class KeptLetter(NamedTuple):
@@ -67,6 +87,7 @@ class Spool(Database):
     schema_version = 1
     application_id = 0x53475350  # "SGSP"
     file_mode = 0o600
+    checks: ClassVar = {"rows": Check(2, _is_unaltered, _renumbered)}
 
     def __init__(
         self, path: Path, *, max_bytes: int, min_free: int, now_ns: Callable[[], int]
@@ -140,10 +161,14 @@ class Spool(Database):
                 _keep_latest(db, "dead_letters", DEAD_LETTERS_MAX)
             _add(counts, "delivered", delivered)
             _add(counts, "dead", len(dead))
-            _withdraw(db, counts, lines, size)
-            if counts["corrupt"] < 0:  # rows may be missing only where a salvage has lost them
-                raise ValueError("rows to settle are not there: settled before?")
+            hidden = _withdraw(db, counts, lines, size)
+            if found < len(rows):
+                _check_missing(db, counts, rows)
+            if counts["corrupt"] < 0:  # rows were back that had been counted as gone
+                _add(counts, "spooled", -counts["corrupt"])
+                counts["corrupt"] = 0
             _shrink(db)
+        self._is_damaged |= hidden
 
     def dead_letters(self, limit: int) -> list[KeptLetter]:
         """The latest ones first."""
@@ -168,7 +193,8 @@ class Spool(Database):
                 raise DamagedError(
                     "the table is out of order: a scan finds what a look-up does not"
                 )
-            _withdraw(db, counts, lines, size)
+            hidden = _withdraw(db, counts, lines, size)
+        self._is_damaged |= hidden
 
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
         held, size = db.execute(
@@ -194,10 +220,6 @@ def _bodies(lines: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
         yield len(lines) - start, b"\n".join(lines[start:])
 
 
-def _checksum(seq: int, lines: int | None, body: bytes) -> int:
-    return crc32(body, crc32(b"%d %d\n" % (seq, lines or 0)))
-
-
 def _take(
     db: sqlite3.Connection, after: int, max_bytes: int, max_lines: int
 ) -> tuple[dict[int, bytes], list[int]]:
@@ -205,6 +227,7 @@ def _take(
     bodies: dict[int, bytes] = {}
     corrupt: list[int] = []
     size = count = 0
+    previous = after or _LOWEST
     with closing(
         db.execute(
             "SELECT seq, CAST(lines AS INTEGER), crc, CAST(body AS BLOB) FROM rows "
@@ -213,6 +236,9 @@ def _take(
         )
     ) as rows:
         for seq, lines, crc, stored in rows:
+            if seq <= previous:
+                raise DamagedError("the table is out of order")
+            previous = seq
             body = stored or b""
             if crc != _checksum(seq, lines, body) or lines != body.count(b"\n") + 1:
                 corrupt.append(seq)
@@ -253,15 +279,30 @@ def _runs(rows: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _withdraw(db: sqlite3.Connection, counts: Counts, lines: int, size: int) -> None:
+def _withdraw(db: sqlite3.Connection, counts: Counts, lines: int, size: int) -> bool:
     """Take deleted rows off the pending counts; what no other count has taken is corrupt.
 
-    What damage did to a row's number of lines comes to light when the last row is gone.
+    What damage did to a row's number of lines comes to light when the last row is gone. Lines that
+    are still pending then are in rows that it has hidden: True.
     """
-    left = db.execute("SELECT EXISTS (SELECT 1 FROM rows)").fetchone()[0]
-    counts["pending"] = max(counts.get("pending", 0) - lines, 0) if left else 0
-    counts["pending_bytes"] = max(counts.get("pending_bytes", 0) - size, 0) if left else 0
+    counts["pending"] = max(counts.get("pending", 0) - lines, 0)
+    counts["pending_bytes"] = max(counts.get("pending_bytes", 0) - size, 0)
     _add(counts, "corrupt", missing_lines(counts))
+    if db.execute("SELECT EXISTS (SELECT 1 FROM rows)").fetchone()[0]:
+        return False
+    if not counts["pending"]:
+        counts["pending_bytes"] = 0
+    return counts["pending"] > 0
+
+
+def _check_missing(db: sqlite3.Connection, counts: Counts, rows: Sequence[int]) -> None:
+    """Rows that were read are not there any more: only a salvage may have lost them."""
+    for run in _runs(rows):
+        scan = db.execute("SELECT EXISTS (SELECT 1 FROM rows WHERE +seq BETWEEN ? AND ?)", run)
+        if scan.fetchone()[0]:
+            raise DamagedError("the table is out of order: a look-up misses what a scan finds")
+    if counts["corrupt"] < 0:
+        raise ValueError("rows to settle are not there: settled before?")
 
 
 def _add(counts: Counts, name: str, number: int) -> None:
