@@ -41,10 +41,12 @@ CORE = {
     "labels",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"intake", "committer", "delivery"}
+FLOW = {"admission", "intake", "committer", "delivery"}
 SHELL = {
     "cli",
     "sources",
+    "settings",
+    "edges",
     "systemd",
     "service",
     "config",

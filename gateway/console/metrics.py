@@ -88,7 +88,7 @@ class _GatewayCollector(Collector):
         yield _plain("pending_lines", "Lines that InfluxDB does not have yet.", lines["pending"])
         if isinstance(store, Spool):
             yield _plain("pending_bytes", "Bytes of these lines.", store.pending_bytes())
-        accepting = committer.accepting.is_set()
+        accepting = committer.admission.has_room
         yield _plain("store_has_room", "0: sources that can wait stay away.", accepting)
         stuck = bool(committer.problem)
         yield _plain("store_problem", "1: observations do not reach the disk.", stuck)

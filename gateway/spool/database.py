@@ -5,10 +5,11 @@ carries the counts with it; `sqlite3` errors become a `StoreError` in `_open` an
 After an error the transaction is rolled back and the connection goes on being used: SQLite drops
 its cache, and the next call finds the disk as it is. A damaged file is salvaged, when the store
 is opened or at the call after the one that met the damage. Limits: a file of a newer schema or of
-another program is refused, never touched.
+another program is refused, never touched; a salvage needs room on the disk for what it keeps.
 """
 
 import logging
+import math
 import os
 import re
 import shutil
@@ -20,12 +21,17 @@ from pathlib import Path
 from struct import Struct
 from typing import ClassVar
 
-from gateway.errors import StoreError
 from gateway.model import Group, Pin, Row, Totals
-from gateway.spool.examine import DAMAGED_CODES, DamagedError, Format, examine, pragma
+from gateway.spool.examine import (
+    Format,
+    check_schema,
+    examine,
+    pragma,
+    stated_tables,
+)
+from gateway.spool.mishaps import DAMAGE, DamagedError, is_damage, store_error
 from gateway.spool.remains import lenient_text
 from gateway.spool.salvage import (
-    DAMAGE,
     Check,
     copy_readable,
     finish_replacement,
@@ -40,10 +46,18 @@ SEEN_MAX = 10_000
 """Pairs kept per MQTT session: brokers hold a few dozen in flight, and identifiers wrap at 65,535,
 so that old pairs would take new messages for redelivered ones."""
 
-WAL_BYTES_MAX = 16 * 1024 * 1024
-"""The log is cut back to this size; it is longer only while a single transaction needs it."""
+GROUP_BYTES_MAX = 16 * 1024 * 1024
+"""A group of commits; where little space is allowed, a 16th of that."""
 
-_CHECKPOINT_PAGES = 2000
+WAL_BYTES_MAX = 16 * 1024 * 1024
+"""The log is cut back to this size, or to what is a small part of little space; it is longer only
+while a single transaction needs it."""
+
+_WAL_BYTES_MIN = 64 * 1024
+_GROWTH = 3
+"""What a group may add to log and file, beside its own size: it stands in both for a while."""
+
+_PAGE_BYTES = 4096
 _SEEN_PAIR = Struct(">H8s")
 _BUSY_S = 5.0
 
@@ -60,25 +74,14 @@ CREATE TABLE seen (
 ) WITHOUT ROWID;
 """
 
-_WORDS = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
-    sqlite3.SQLITE_BUSY: "another program holds the database",
-    sqlite3.SQLITE_READONLY: "the file may not be written",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
-    sqlite3.SQLITE_CORRUPT: "the database is damaged",
-    sqlite3.SQLITE_NOTADB: "the database is damaged",
-    sqlite3.SQLITE_TOOBIG: "the database is damaged",
-}
-_DAMAGED_KEYS = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID)
-"""A number that was free is not: the table is out of order."""
-
 
 class Database:
     """The file of a store. All methods but `totals` block: for one thread at a time."""
 
     schema: ClassVar[str]
     schema_version: ClassVar[int]
+    upgrades: ClassVar[Mapping[int, str]] = {}
+    """What makes the tables of a version those of the next."""
     application_id: ClassVar[int]
     file_mode: ClassVar[int]
     checks: ClassVar[Mapping[str, Check]] = {}
@@ -90,6 +93,13 @@ class Database:
         """What the operator should know about the file, since it was opened."""
         self._max_bytes = max_bytes
         self._min_free = min_free
+        self._wal_bytes = WAL_BYTES_MAX
+        self.group_bytes_max = GROUP_BYTES_MAX
+        if max_bytes is not None:
+            self.group_bytes_max = min(GROUP_BYTES_MAX, max_bytes // 16)
+            self._wal_bytes = max(min(WAL_BYTES_MAX, max_bytes // 8), _WAL_BYTES_MIN)
+        if min_free:
+            self._wal_bytes = max(min(self._wal_bytes, min_free // 4), _WAL_BYTES_MIN)
         self._counts: Counts = {}
         self._connection: sqlite3.Connection | None = None
         self._is_damaged = False
@@ -128,11 +138,24 @@ class Database:
         pairs = [pair for (blob,) in blobs for pair in _SEEN_PAIR.iter_unpack(_whole_pairs(blob))]
         return pairs[-SEEN_MAX:]
 
-    def has_room(self) -> bool:
-        """Whether the file is below its limit, and the disk has room to delete and checkpoint."""
+    def pressure(self) -> float:
+        """How full the store is, see `Store`; a log that one large group made long is cut back.
+
+        On a full disk SQLite can neither delete nor checkpoint: so it must not come to that.
+        """
         with self._open() as db:
-            below_limit = self._max_bytes is None or self._used_bytes(db) < self._max_bytes
-            return below_limit and shutil.disk_usage(self.path.parent).free > self._min_free
+            if self._log_bytes() > self._wal_bytes:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if shutil.disk_usage(self.path.parent).free <= self._min_free:
+                return math.inf
+            if self._max_bytes is None:
+                return -1.0
+            return 1 + self._excess_bytes(db) / (self._max_bytes / 8)
+
+    def warn(self, words: str) -> None:
+        """Tell the operator."""
+        self.warnings.append(words)
+        log.warning("%s", words)
 
     def close(self) -> None:
         """Bring everything into the one file and close it; never raises, nothing is lost."""
@@ -142,10 +165,6 @@ class Database:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             with suppress(sqlite3.Error):
                 db.close()
-
-    def _warn(self, words: str) -> None:
-        self.warnings.append(words)
-        log.warning("%s", words)
 
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
         """Make the counts agree with what the tables hold after damage; words for the operator."""
@@ -177,11 +196,9 @@ class Database:
         except sqlite3.ProgrammingError:
             raise  # a bug, not the disk
         except (OSError, *DAMAGE) as error:
-            code = _code(error)
-            if code in DAMAGED_CODES:
+            if is_damage(error):
                 self._is_damaged = True  # salvaged at the next call
-            words = _WORDS.get(code) or getattr(error, "strerror", None) or str(error)
-            raise StoreError(f"{self.path}: {words}") from error
+            raise store_error(self.path, error) from error
 
     def _connect(self) -> sqlite3.Connection:
         finish_replacement(self.path)
@@ -192,18 +209,24 @@ class Database:
             self.close()
             self._salvage()
         try:
-            examine(
-                self.path,
-                Format(self.application_id, self.schema_version, _SHARED_TABLES, self.schema),
-            )
+            examine(self.path, self._format())
             if was_empty:
-                self._warn(f"{self.path} was empty; if it was not new, its data is lost")
+                self.warn(f"{self.path} was empty; if it was not new, its data is lost")
             return self._load()
         except DAMAGE as error:
-            if _code(error) not in DAMAGED_CODES:
+            if not is_damage(error):
                 raise
             self._salvage()
             return self._load()
+
+    def _format(self) -> Format:
+        return Format(
+            self.application_id,
+            self.schema_version,
+            tuple(self.upgrades),
+            _SHARED_TABLES,
+            self.schema,
+        )
 
     def _load(self) -> sqlite3.Connection:
         """Open the file, made where it is missing; look at its tables and check the counts."""
@@ -219,13 +242,14 @@ class Database:
                 lost = self._repair(db, self._counts)
                 _save_counts(db, self._counts, stored)
                 db.execute("COMMIT")
-                self._warn(f"{self.path} had damaged counts: {lost}")
+                self.warn(f"{self.path} had damaged counts: {lost}")
             on_error.pop_all()
         return db
 
     def _check_tables(self, db: sqlite3.Connection) -> None:
         """Find damage now rather than at the first commit; the small tables are read whole."""
-        for name in re.findall(r"CREATE \w+ (\w+)", _SHARED_TABLES + self.schema):
+        check_schema(stated_tables(db), self._format())
+        for name in re.findall(r"CREATE TABLE (\w+)", self.schema):
             db.execute(f"SELECT * FROM {name} LIMIT 1").fetchall()  # noqa: S608
         for name in re.findall(r"CREATE TABLE (\w+)", _SHARED_TABLES):
             (found,) = db.execute(f"PRAGMA integrity_check({name})").fetchone()
@@ -236,11 +260,13 @@ class Database:
         """A connection to a file that has the store's tables."""
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, self.file_mode))
         with ExitStack() as on_error:
-            db = _connection(path)
+            db = _connection(path, self._wal_bytes)
             on_error.callback(db.close)
             if not db.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]:
                 self._create_tables(db)
                 sync_directory(path.parent)
+            elif (version := pragma(db, "user_version")) < self.schema_version:
+                self._upgrade(db, version)
             on_error.pop_all()
         return db
 
@@ -251,6 +277,18 @@ class Database:
             f"PRAGMA user_version = {self.schema_version};"
             f"{_SHARED_TABLES}{self.schema} COMMIT;"
         )
+
+    def _upgrade(self, db: sqlite3.Connection, version: int) -> None:
+        """Bring the tables of an earlier version to those of today, version by version."""
+        try:
+            while version < self.schema_version:
+                script = self.upgrades[version]
+                version += 1
+                db.executescript(f"BEGIN; {script} PRAGMA user_version = {version}; COMMIT;")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            raise DamagedError(str(error)) from error  # a table that is not there, for one
 
     def _salvage(self) -> None:
         """Move what can be read into a new file, and set the damaged one aside."""
@@ -266,12 +304,17 @@ class Database:
             target.execute("COMMIT")
         aside = replace_damaged(self.path)
         self._is_damaged = False
-        self._warn(f"{self.path} was damaged and is set aside as {aside.name}: {lost}")
+        self.warn(f"{self.path} was damaged and is set aside as {aside.name}: {lost}")
 
-    def _used_bytes(self, db: sqlite3.Connection) -> int:
+    def _excess_bytes(self, db: sqlite3.Connection) -> int:
+        """What must go before the largest group fits; negative: what is left beside it."""
         pages = pragma(db, "page_count") - pragma(db, "freelist_count")
+        used = pages * pragma(db, "page_size") + max(self._log_bytes(), self._wal_bytes)
+        return used + _GROWTH * self.group_bytes_max - (self._max_bytes or used)
+
+    def _log_bytes(self) -> int:
         log = Path(f"{self.path}-wal")
-        return pages * pragma(db, "page_size") + (log.stat().st_size if log.exists() else 0)
+        return log.stat().st_size if log.exists() else 0
 
 
 def put_shared(db: sqlite3.Connection, group: Group[Row]) -> None:
@@ -303,7 +346,7 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _connection(path: Path) -> sqlite3.Connection:
+def _connection(path: Path, wal_bytes: int) -> sqlite3.Connection:
     with ExitStack() as on_error:
         db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         on_error.callback(db.close)
@@ -312,8 +355,8 @@ def _connection(path: Path) -> sqlite3.Connection:
         # Where SQLite is built to overwrite what it deletes, as in Debian, that doubles the bytes
         # written per delivered batch.
         db.execute("PRAGMA secure_delete = OFF")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {wal_bytes // (2 * _PAGE_BYTES)}")
+        db.execute(f"PRAGMA journal_size_limit = {wal_bytes}")
         on_error.pop_all()
     return db
 
@@ -334,11 +377,3 @@ def missing_lines(counts: Counts) -> int:
 def _save_counts(db: sqlite3.Connection, counts: Counts, before: Counts) -> None:
     changed: Iterable[tuple[str, int]] = counts.items() - before.items()
     db.executemany("INSERT OR REPLACE INTO totals VALUES (?, ?)", changed)
-
-
-def _code(error: Exception) -> int:
-    """The primary result code of an SQLite error, 0 for any other."""
-    code = int(getattr(error, "sqlite_errorcode", 0))
-    if isinstance(error, UnicodeDecodeError) or code in _DAMAGED_KEYS:
-        return sqlite3.SQLITE_CORRUPT
-    return code & 0xFF

@@ -15,17 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.errors import StoreError
+from gateway.spool.mishaps import DamagedError
 from gateway.spool.remains import open_read_only, open_remains
-
-DAMAGED_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG)
 
 _MX_FRAME = 16
 
 
-class DamagedError(sqlite3.DatabaseError):
-    """Damage that SQLite has not noticed itself; treated as if it had."""
-
-    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+Tables = list[tuple[str, str]]
+"""Names, and the statements that made them."""
 
 
 class Format(NamedTuple):
@@ -33,6 +30,8 @@ class Format(NamedTuple):
 
     application_id: int
     version: int
+    earlier: tuple[int, ...]
+    """Versions that can be upgraded."""
     shared: str
     own: str
     """The statements that make its tables: those that all stores have, and its own."""
@@ -43,7 +42,9 @@ class _Stated(NamedTuple):
 
     application_id: int
     version: int
-    tables: list[tuple[str, str]]
+    tables: Tables
+    columns: set[tuple[str, str]]
+    """Each with its table."""
     pages: int
     frames: int
     """How much of the log SQLite goes by."""
@@ -62,38 +63,60 @@ def examine(path: Path, form: Format) -> None:
 
 
 def _identify(path: Path, stated: _Stated, form: Format) -> None:
-    script = form.shared + form.own
-    names = re.findall(r"CREATE \w+ (\w+)", script)
-    to_the_letter = [name for name, _ in stated.tables] == names and all(
-        sql in script for _, sql in stated.tables
-    )
     known = stated.application_id == form.application_id
-    related = known or any(sql in form.own for _, sql in stated.tables)
     if not stated.tables:
         if stated.pages > 1:
             raise DamagedError("its tables are not listed")
-    elif not related:
+    elif not known and not any(sql in form.own for _, sql in stated.tables):
         raise StoreError(f"{path} belongs to another program; move it away")
-    elif stated.version > form.version and not to_the_letter:
+    elif stated.version > form.version and stated.columns - _known_columns(form):
         raise StoreError(
             f"{path} was written by a newer version of the gateway (schema {stated.version}, this "
             f"version knows {form.version}); install that version again"
         )
-    elif not to_the_letter:
-        raise DamagedError("the schema is damaged")
-    elif not known or stated.version != form.version:
+    elif not known or stated.version not in (form.version, *form.earlier):
         raise DamagedError("the header is damaged: application_id or user_version")
+    elif stated.version == form.version:
+        check_schema(stated.tables, form)
+
+
+def check_schema(tables: Tables, form: Format) -> None:
+    """Raise DamagedError where the tables are not those of the present version to the letter."""
+    script = form.shared + form.own
+    names = re.findall(r"CREATE \w+ (\w+)", script)
+    if [name for name, _ in tables] != names or any(sql not in script for _, sql in tables):
+        raise DamagedError("the schema is damaged")
+
+
+def stated_tables(db: sqlite3.Connection) -> Tables:
+    found = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return [(str(name), str(sql)) for name, sql in found]
+
+
+def _columns(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(
+        db.execute(
+            "SELECT made.name, found.name FROM sqlite_master AS made "
+            "JOIN pragma_table_info(made.name) AS found"
+        )
+    )
+
+
+def _known_columns(form: Format) -> set[tuple[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(form.shared + form.own)
+        return _columns(db)
 
 
 def _stated(path: Path) -> _Stated:
     """Raises sqlite3.Error."""
     with closing(open_read_only(path)) as db:
         try:
-            tables = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
             return _Stated(
                 pragma(db, "application_id"),
                 pragma(db, "user_version"),
-                [(str(name), str(sql)) for name, sql in tables.fetchall()],
+                stated_tables(db),
+                _columns(db),
                 pragma(db, "page_count"),
                 _accepted_frames(path),
             )

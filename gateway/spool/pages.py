@@ -11,11 +11,13 @@ only its own checksum can tell, which is for the caller to know. Limits: a recor
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from struct import Struct, unpack_from
 from typing import NamedTuple
 
 Read = Callable[[int], bytes]
 Value = int | float | str | bytes | None
+Row = tuple[Value, ...]
 
 HEADER_BYTES = 100
 PAGE_SIZE = 4096
@@ -33,7 +35,7 @@ _LOCK_BYTE = 1 << 30
 _MAGIC = b"SQLite format 3\0"
 _PAGE_HEADER = Struct(">xHHHx")  # 8 bytes: first freeblock, number of cells, start of content
 _PAGE_SIZE_MIN = 512
-_FIXED_KINDS = "NIIIIIIRII??"
+_FIXED_KINDS = "NIIIIIIR01??"
 _FIXED_BYTES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0)
 """By serial type, section 2.1; from 12 on it says how long a blob (even) or a text (odd) is."""
 _MORE = 0x80
@@ -58,9 +60,9 @@ def page_size(header: bytes) -> int:
 
 
 def reserved(header: bytes) -> int:
-    """Unused bytes at the end of each page: none, or what a special build of SQLite takes.
+    """Unused bytes at the end of each page, section 1.3.4: none in our files.
 
-    One bit alone is more likely a flipped one: such builds reserve 12, 28, 40 or so.
+    A build of SQLite may keep some to itself; a single bit is more likely a flipped one.
     """
     byte = int.from_bytes(header[20:21], "big")
     return byte if byte.bit_count() > 1 else 0
@@ -152,32 +154,37 @@ def kinds(record: bytes) -> str:
 
     The beginning of a record that holds its header will do.
     """
-    return "".join(_kind(serial) for serial in _serial_types(record)[0])
+    letters = "".join(kind for kind, _ in _columns(_header(record)[0]))
+    return letters.replace("0", "I").replace("1", "I")
 
 
-def values(record: bytes) -> tuple[Value, ...]:
+def values(record: bytes) -> Row:
     """The columns of a record, section 2.1; of one that was cut, those that are there whole."""
-    types, at = _serial_types(record)
+    header, at = _header(record)
     found: list[Value] = []
-    for serial in types:
-        size = _value_bytes(serial)
+    for kind, size in _columns(header):
         if at + size > len(record):
             break
-        found.append(_value(serial, record[at : at + size]))
+        found.append(_value(kind, record[at : at + size]))
         at += size
     return tuple(found)
 
 
-def _serial_types(record: bytes) -> tuple[list[int], int]:
-    """The types of the columns and where the first one begins; none where it is no record."""
+def _header(record: bytes) -> tuple[bytes, int]:
+    """The types of the columns as they are stored, and where the first column begins."""
     end, at = _varint(record, 0)
-    types: list[int] = []
-    if end > len(record):
-        return types, 0
-    while at < end:
-        serial, at = _varint(record, at)
-        types.append(serial)
-    return (types, end) if at == end else ([], 0)
+    return (record[at:end], end) if end <= len(record) else (b"", 0)
+
+
+@lru_cache(maxsize=256)
+def _columns(header: bytes) -> tuple[tuple[str, int], ...]:
+    """Kind and size of each column; none where it is no header."""
+    at = 0
+    found: list[tuple[str, int]] = []
+    while at < len(header):
+        serial, at = _varint(header, at)
+        found.append((_kind(serial), _value_bytes(serial)))
+    return tuple(found) if at == len(header) else ()
 
 
 def _kind(serial: int) -> str:
@@ -192,8 +199,8 @@ def _value_bytes(serial: int) -> int:
     return (serial - len(_FIXED_BYTES)) // 2
 
 
-def _value(serial: int, stored: bytes) -> Value:
-    match _kind(serial):
+def _value(kind: str, stored: bytes) -> Value:
+    match kind:
         case "T":
             return stored.decode("utf-8", "replace")
         case "B":
@@ -201,16 +208,18 @@ def _value(serial: int, stored: bytes) -> Value:
         case "R":
             (real,) = unpack_from(">d", stored)
             return float(real)
-        case "I" if serial in (8, 9):
-            return serial - 8
         case "I":
             return int.from_bytes(stored, "big", signed=True)
+        case "0" | "1":
+            return int(kind)
         case _:
             return None
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """A number of 1 to 9 bytes and where it ends, section 1.6; what lies outside reads as 0."""
+    if at < len(data) and data[at] < _MORE:
+        return data[at], at + 1
     value = 0
     for index in range(at, at + 8):
         byte = data[index] if index < len(data) else 0

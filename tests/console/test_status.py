@@ -199,7 +199,7 @@ async def test_a_store_that_hangs_does_not_hang_the_console(
 
 
 async def test_what_was_shed_is_seen(rig: Rig) -> None:
-    rig.committer.accepting.clear()
+    rig.committer.admission._disk_is_full = True
     rig.say('{"temperature": 20}')
     found = await look(rig)
     assert found["store"]["has_room"] is False

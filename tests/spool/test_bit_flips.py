@@ -101,7 +101,8 @@ def test_a_flipped_bit_in_a_file_with_a_log_costs_at_most_the_rows_it_hits(
 
 
 def hit(wreck: Wreck, at: int) -> set[Lines]:
-    return wreck.touched(*wreck.position(at))
+    page, where = wreck.position(at)
+    return wreck.touched(page, where, where)
 
 
 def lost_in_log(wreck: Wreck, at: int) -> set[Lines]:
@@ -113,7 +114,7 @@ def lost_in_log(wreck: Wreck, at: int) -> set[Lines]:
         return {wreck.log_ends[-1][1]}
     if -24 <= where < -20:  # the number of the page
         return {row for row, place in wreck.places.items() if page in place.pages}
-    return wreck.touched(page, where)
+    return wreck.touched(page, where, where)
 
 
 def blocks(content: bytes, rng: Random) -> Iterator[range]:
@@ -131,13 +132,15 @@ def test_lost_blocks_cost_at_most_the_rows_in_them(
     rng = Random(seed)
     for attempt in range(10):
         altered = bytearray(one_file.main)
+        lost: set[Lines] = set()
         hurt: set[int] = set()
         for block in blocks(one_file.main, rng):
             garbage = bytes(len(block)) if attempt % 2 else rng.randbytes(len(block))
             altered[block.start : block.stop] = garbage
-            hurt |= set(block)
-        lost = {row for at in hurt for row in hit(one_file, at)}
-        counts_are_whole = one_file.totals_page not in {at // PAGE + 1 for at in hurt}
+            page, first = one_file.position(block.start)
+            lost |= one_file.touched(page, first, first + len(block) - 1)
+            hurt.add(page)
+        counts_are_whole = one_file.totals_page not in hurt
         path = one_file.write(tmp_path / str(attempt) / "spool.db", bytes(altered))
         check(one_file, path, lost, counts_are_whole=counts_are_whole)
 

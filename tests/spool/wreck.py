@@ -8,11 +8,13 @@ makes of file and log, outside of the pages on the free list.
 import shutil
 import sqlite3
 import struct
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 from gateway.errors import StoreError
 from gateway.model import Group, Pin
@@ -26,6 +28,7 @@ CELL_HEADER = 24
 
 PINS = [Pin("m", f"field_{n}", is_text=n % 2 > 0) for n in range(20)]
 Lines = tuple[bytes, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,17 @@ class Wreck:
         page = next((page for page, frame in self.frames.items() if frame == start), 0)
         return page, at - start - 24
 
-    def touched(self, page: int, at: int) -> set[Lines]:
-        """The rows whose bytes, or whose place in their page, the byte belongs to."""
-        rows = {row for row, place in self.places.items() if at in place.spans.get(page, ())}
-        neighbours = [row for row, place in self.places.items() if place.leaf == page]
-        in_directory = at < 8 + 2 * len(neighbours)
-        return rows | set(neighbours) if in_directory else rows
+    def touched(self, page: int, first: int, last: int) -> set[Lines]:
+        """The rows whose bytes, or whose place in their page, are among these bytes of a page."""
+        here = [(row, place) for row, place in self.places.items() if page in place.spans]
+        rows = {row for row, place in here if _overlap(place.spans[page], first, last)}
+        neighbours = {row for row, place in here if place.leaf == page}
+        in_directory = first < 8 + 2 * len(neighbours)
+        return rows | neighbours if in_directory else rows
+
+
+def _overlap(span: range, first: int, last: int) -> bool:
+    return first < span.stop and last >= span.start
 
 
 def open_at(path: Path) -> Spool:
@@ -114,7 +122,7 @@ def make(folder: Path, *, checkpoint_after: int | None) -> Wreck:
         elif checkpoint_after is not None and number > checkpoint_after:
             wreck.log_ends.append((Path(f"{spool.path}-wal").stat().st_size, row))
         if number in (150, 300):
-            batch = spool.read(0, 10**9, 2_000)
+            batch = spool.read(10**9, 2_000, newest=False)
             assert batch is not None
             spool.settle(batch.rows, len(batch.lines), [])
             count = sum(1 for _ in batch.rows)
@@ -201,15 +209,17 @@ def _is_cell(image: bytes, body: int) -> bool:
 def deliver(spool: Spool) -> list[bytes]:
     """Read and settle everything; damage may be met on the way, and is mended by trying again."""
     found: list[bytes] = []
-    for _ in range(5):
-        try:
-            while batch := spool.read(0, 50_000, 500):
-                spool.settle(batch.rows, len(batch.lines), [])
-                found += batch.lines
-        except StoreError:
-            continue
-        return found
-    raise AssertionError("the damage does not go away")
+    while batch := insist(lambda: spool.read(50_000, 500, newest=False)):
+        insist(partial(spool.settle, batch.rows, len(batch.lines), []))
+        found += batch.lines
+    return found
+
+
+def insist(call: Callable[[], T]) -> T:
+    for _ in range(3):
+        with suppress(StoreError):
+            return call()
+    return call()
 
 
 def split(delivered: list[bytes], rows: list[Lines]) -> list[Lines]:
