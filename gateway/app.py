@@ -175,8 +175,6 @@ async def _assemble(config: Config, edges: Edges, stop: asyncio.Event) -> AsyncI
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(edges.open(config, stop))
         store, worker, _ = opened
-        for warning in store.warnings:
-            log.warning("%s", warning)
         ledger = Ledger()
         ledger.open_store(store.totals())
         catalogue = Catalogue(await worker.call(store.pins))

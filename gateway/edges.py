@@ -195,7 +195,7 @@ async def _open_patiently(
 def _open_store(config: Config, data_dir: Path) -> Spool | Archive:
     limits = config.spool
     path = data_dir / SPOOL_FILE
-    left: list[str] = []
+    left = ""
     if config.influxdb is not None or path.exists():
         spool = Spool.open(
             path,
@@ -209,9 +209,10 @@ def _open_store(config: Config, data_dir: Path) -> Spool | Archive:
         pending = spool.totals().pending
         spool.close()
         if pending:
-            left = [f"{pending} lines wait in {path} for InfluxDB: {_WHEN_SENT}"]
+            left = f"{pending} lines wait in {path} for InfluxDB: {_WHEN_SENT}"
     archive = Archive.open(data_dir / ARCHIVE_FILE, min_free=limits.min_free)
-    archive.warnings += left
+    if left:
+        archive.warn(left)
     return archive
 
 

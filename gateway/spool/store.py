@@ -13,20 +13,20 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from gateway.model import SINCE_BOOT_MAX_NS, Batch, DeadLetter, Group, Observation
 from gateway.sinks.line_protocol import encode
 from gateway.spool import letters
 from gateway.spool.database import (
     Counts,
-    DamagedError,
     Database,
     missing_lines,
-    pragma,
     put_shared,
 )
+from gateway.spool.examine import pragma
 from gateway.spool.letters import KeptLetter, LetterCounts
+from gateway.spool.mishaps import DamagedError
 from gateway.spool.rows import (
     CORRUPT_ROWS_MAX,
     HIGHEST,
@@ -35,8 +35,12 @@ from gateway.spool.rows import (
     bodies_of,
     checksum,
     delete_rows,
+    is_hidden,
+    is_unaltered,
+    renumbered,
     take,
 )
+from gateway.spool.salvage import Check
 
 _SHRINK_PAGES = 256
 """Pages given back to the file system in one transaction."""
@@ -72,6 +76,7 @@ class Spool(Database):
     }
     application_id = 0x53475350  # "SGSP"
     file_mode = 0o600
+    checks: ClassVar = {"rows": Check(2, is_unaltered, renumbered)}
 
     def __init__(
         self,
@@ -160,10 +165,14 @@ class Spool(Database):
                 raise ValueError(f"{lines} lines to settle, not {delivered} and {len(dead)} dead")
             _add(counts, "delivered", delivered)
             letters.put(db, counts, dead, at_ns=self._now_ns(), max_bytes=self._letter_bytes_max)
-            _withdraw(db, counts, lines, size)
-            if counts["corrupt"] < 0:  # rows may be missing only where a salvage has lost them
-                raise ValueError("rows to settle are not there: settled before?")
+            hidden = _withdraw(db, counts, lines, size)
+            if found < len(rows):
+                _check_missing(db, counts, rows)
+            if counts["corrupt"] < 0:  # rows were back that had been counted as gone
+                _add(counts, "spooled", -counts["corrupt"])
+                counts["corrupt"] = 0
             _shrink(db)
+        self._is_damaged |= hidden
         self._taken.difference_update(rows)
 
     def pressure(self) -> float:
@@ -289,7 +298,8 @@ class Spool(Database):
                 raise DamagedError(
                     "the table is out of order: a scan finds what a look-up does not"
                 )
-            _withdraw(db, counts, lines, size)
+            hidden = _withdraw(db, counts, lines, size)
+        self._is_damaged |= hidden
 
     def _misses_counts(self, counts: Counts) -> bool:
         return letters.missing(counts) != 0
@@ -313,17 +323,29 @@ def _evict(db: sqlite3.Connection, counts: Counts, rows: Sequence[int]) -> None:
     _withdraw(db, counts, lines, size)
 
 
-def _withdraw(db: sqlite3.Connection, counts: Counts, lines: int, size: int) -> None:
+def _withdraw(db: sqlite3.Connection, counts: Counts, lines: int, size: int) -> bool:
     """Take deleted rows off the pending counts; what no other count has taken is corrupt.
 
-    What damage did to a row's number of lines comes to light when the last row is gone.
+    What damage did to a row's number of lines comes to light when the last row is gone. Lines that
+    are still pending then are in rows that it has hidden: True.
     """
-    left = db.execute(
-        "SELECT EXISTS (SELECT 1 FROM rows) OR EXISTS (SELECT 1 FROM held)"
-    ).fetchone()[0]
-    counts["pending"] = max(counts.get("pending", 0) - lines, 0) if left else 0
-    counts["pending_bytes"] = max(counts.get("pending_bytes", 0) - size, 0) if left else 0
+    counts["pending"] = max(counts.get("pending", 0) - lines, 0)
+    counts["pending_bytes"] = max(counts.get("pending_bytes", 0) - size, 0)
     _add(counts, "corrupt", missing_lines(counts))
+    left = "SELECT EXISTS (SELECT 1 FROM rows) OR EXISTS (SELECT 1 FROM held)"
+    if db.execute(left).fetchone()[0]:
+        return False
+    if not counts["pending"]:
+        counts["pending_bytes"] = 0
+    return counts["pending"] > 0
+
+
+def _check_missing(db: sqlite3.Connection, counts: Counts, rows: Sequence[int]) -> None:
+    """Rows that were read are not there any more: only a salvage may have lost them."""
+    if is_hidden(db, rows):
+        raise DamagedError("the table is out of order: a look-up misses what a scan finds")
+    if counts["corrupt"] < 0:
+        raise ValueError("rows to settle are not there: settled before?")
 
 
 def _add(counts: Counts, name: str, number: int) -> None:

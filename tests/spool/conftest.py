@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from gateway.spool.store import Spool
+from tests.spool.wreck import Wreck, make
 
 OpenSpool = Callable[..., Spool]
 
@@ -23,3 +24,15 @@ def open_spool(tmp_path: Path) -> Iterator[OpenSpool]:
     yield open_
     for spool in opened:
         spool.close()
+
+
+@pytest.fixture(scope="session")
+def one_file(tmp_path_factory: pytest.TempPathFactory) -> Wreck:
+    """A spool that was closed."""
+    return make(tmp_path_factory.mktemp("one_file"), checkpoint_after=None)
+
+
+@pytest.fixture(scope="session")
+def with_log(tmp_path_factory: pytest.TempPathFactory) -> Wreck:
+    """A spool whose gateway was killed."""
+    return make(tmp_path_factory.mktemp("with_log"), checkpoint_after=350)
