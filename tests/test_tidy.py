@@ -27,6 +27,7 @@ WORDS = {
     "unit_table",
     "errors",
     "ledger",
+    "times",
 }
 CORE = {
     "catalogue",
@@ -41,7 +42,7 @@ CORE = {
     "labels",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"intake", "committer", "delivery"}
+FLOW = {"intake", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
     "sources",
