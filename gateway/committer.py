@@ -25,6 +25,7 @@ from gateway.errors import StoreError
 from gateway.ledger import Account, Ledger, Stage
 from gateway.model import Group, Observation, Reason, Row, Store, TimeSource
 from gateway.sinks.line_protocol import make_series
+from gateway.times import is_since_boot
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class _Pending(Generic[Row]):
     group: Group[Row] = field(default_factory=Group)
     size: int = 0
     counts: dict[str, int] = field(default_factory=dict)
-    arrivals: list[int] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+    """By the event loop's clock, which does not step."""
     acknowledgements: dict[Acknowledger, list[int]] = field(default_factory=dict)
 
 
@@ -102,11 +104,13 @@ class Committer(Generic[Row]):
             self._shed(account, observations)
             return
         pending = self._pending
+        now_s = asyncio.get_running_loop().time()
         for observation in observations:
             row = self._store.pack(observation)
-            pending.group.rows.append(row)
+            is_held = is_since_boot(observation.received_at_ns)
+            (pending.group.held if is_held else pending.group.rows).append(row)
             pending.size += self._store.size(row)
-            pending.arrivals.append(observation.received_at_ns)
+            pending.arrivals.append(now_s)
             for observe in self.observers:
                 observe(account.source, observation)
         account.uncommitted += len(observations)
@@ -180,7 +184,7 @@ class Committer(Generic[Row]):
         """Try until the group is on disk."""
         while True:
             try:
-                if group.rows or group.pins or group.seen or group.forget:
+                if group.rows or group.held or group.pins or group.seen or group.forget:
                     await self._worker.call(self._store.commit, group)
             except StoreError as error:
                 if self.problem != str(error):
@@ -204,9 +208,9 @@ class Committer(Generic[Row]):
 
     def _settle(self, pending: _Pending[Row]) -> None:
         """The group is on disk: the counts move, the messages are acknowledged."""
-        now_ns = self._clock()
-        for received_at_ns in pending.arrivals:
-            self._ledger.commit_latency.add(now_ns - received_at_ns)
+        now_s = asyncio.get_running_loop().time()
+        for arrived_s in pending.arrivals:
+            self._ledger.commit_latency.add(round((now_s - arrived_s) * 1e9))
         for source, count in pending.counts.items():
             account = self._ledger.accounts[source]
             account.uncommitted -= count

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 from gateway.backoff import RandomSource
-from gateway.clock import Clock, now_ns
+from gateway.clock import KernelClock, SystemClock
 from gateway.committer import Worker
 from gateway.config.models import Config, InfluxDB
 from gateway.config.sources import Mqtt, Serial
@@ -113,7 +113,8 @@ class Edges(Protocol):
     """The parts that know the world."""
 
     @property
-    def clock(self) -> Clock: ...
+    def clock(self) -> SystemClock:
+        """`app` sets it up."""
 
     @property
     def rng(self) -> RandomSource:
@@ -133,7 +134,7 @@ class RealEdges:
     """The world."""
 
     def __init__(self) -> None:
-        self.clock: Clock = now_ns
+        self.clock = SystemClock(KernelClock())
         self.rng: RandomSource = random.Random()  # noqa: S311 -- jitter
         self._state: MqttState
 
@@ -144,7 +145,7 @@ class RealEdges:
         data_dir = Path(config.gateway.data_dir)
         with DataDir(data_dir):
             thread = worker.Worker("store")
-            store = await thread.call(_open_store, config, data_dir)
+            store = await thread.call(_open_store, config, data_dir, self.clock)
             try:
                 self._state = MqttState(data_dir)
                 yield OpenStore(store, thread, self._state)
@@ -161,15 +162,16 @@ class RealEdges:
         return MqttTransport(entry.name, broker_settings(entry, client_id), self._state)
 
 
-def _open_store(config: Config, data_dir: Path) -> Spool | Archive:
+def _open_store(config: Config, data_dir: Path, clock: SystemClock) -> Spool | Archive:
     limits = config.spool
     if config.influxdb is None:
-        return Archive.open(data_dir / ARCHIVE_FILE, min_free=limits.min_free)
+        return Archive.open(data_dir / ARCHIVE_FILE, min_free=limits.min_free, boot=clock.boot)
     return Spool.open(
         data_dir / SPOOL_FILE,
         max_bytes=limits.max_bytes,
         min_free=limits.min_free,
-        now_ns=now_ns,
+        now_ns=clock,
+        boot=clock.boot,
     )
 
 

@@ -176,7 +176,12 @@ class Series(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """A normalized reading: canonical names and units, one point."""
+    """A normalized reading: canonical names and units, one point.
+
+    Received before there was a time of day (`gateway.times`), it is held: its arrival is a point of
+    its own in the series, in nanoseconds since the machine's start; so is `time_ns`, unless it is
+    the device's, which is still to be judged.
+    """
 
     series: Series
     fields: Mapping[str, FieldValue]
@@ -289,6 +294,8 @@ class Group(Generic[Row]):
 
     rows: list[Row] = field(default_factory=list)
     """Packed observations, in order of arrival."""
+    held: list[Row] = field(default_factory=list)
+    """Likewise those that arrived before there was a time of day: they wait for `release`."""
     pins: list[Pin] = field(default_factory=list)
     seen: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
     """QoS 1 messages by MQTT session: (packet identifier, digest), for the redelivery ring."""
@@ -310,6 +317,16 @@ class Store(Protocol[Row]):
 
     def commit(self, group: Group[Row]) -> None:
         """Blocking: on return the group is on disk. Raises StoreError: nothing of it is."""
+
+    def held(self) -> int:
+        """Observations on disk that wait for their time; cheap, any thread."""
+
+    def release(self, offset_ns: int) -> None:
+        """Blocking: give some of them their time, by the date of the machine's start.
+
+        Those that an earlier run of the machine left behind will never get one: they are dead.
+        To be called until `held` is 0. Raises StoreError: nothing has changed.
+        """
 
     def has_room(self) -> bool:
         """Blocking: whether the next group fits within the limits and the disk."""

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -77,6 +77,8 @@ class Database:
 
     schema: ClassVar[str]
     schema_version: ClassVar[int]
+    upgrades: ClassVar[Mapping[int, str]] = {}
+    """What makes the tables of a version those of the next."""
     application_id: ClassVar[int]
     file_mode: ClassVar[int]
 
@@ -96,6 +98,10 @@ class Database:
         """The counts as of the last transaction; cheap, any thread."""
         counts = self._counts  # replaced by each transaction, never changed
         return Totals(**{name: counts.get(name, 0) for name in _TOTALS})
+
+    def held(self) -> int:
+        """Lines that wait for their time; cheap, any thread."""
+        return self._counts.get("held", 0)
 
     def pins(self) -> list[Pin]:
         with self._open() as db:
@@ -235,6 +241,8 @@ class Database:
                     f"{path} was written by a newer version of the gateway (schema {version}, this "
                     f"version knows {self.schema_version}); install that version again"
                 )
+            else:
+                self._upgrade(db, version)
             on_error.pop_all()
         return db
 
@@ -245,6 +253,13 @@ class Database:
             f"PRAGMA user_version = {self.schema_version};"
             f"{_SHARED_TABLES}{self.schema} COMMIT;"
         )
+
+    def _upgrade(self, db: sqlite3.Connection, version: int) -> None:
+        """Bring the tables of an earlier version to those of today, version by version."""
+        while version < self.schema_version:
+            script = self.upgrades[version]
+            version += 1
+            db.executescript(f"BEGIN; {script} PRAGMA user_version = {version}; COMMIT;")
 
     def _salvage(self) -> None:
         """Move what can be read into a new file, and set the damaged one aside."""
@@ -329,6 +344,11 @@ def missing_lines(counts: Counts) -> int:
     came = sum(counts.get(name, 0) for name in ("spooled", "retried"))
     went = ("delivered", "dead", "evicted", "corrupt", "pending")
     return came - sum(counts.get(name, 0) for name in went)
+
+
+def add(counts: Counts, name: str, number: int) -> None:
+    """Raise a count."""
+    counts[name] = counts.get(name, 0) + number
 
 
 def _save_counts(db: sqlite3.Connection, counts: Counts, before: Counts) -> None:

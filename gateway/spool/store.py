@@ -7,14 +7,14 @@ of corrupt rows and dead letters the latest are kept.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Self
 from zlib import crc32
 
 from gateway.model import Batch, DeadLetter, Group, Observation
-from gateway.sinks.line_protocol import encode
+from gateway.spool import held
 from gateway.spool.database import (
     Counts,
     DamagedError,
@@ -29,6 +29,11 @@ ROW_BYTES = 64 * 1024
 DEAD_LETTERS_MAX = 100_000
 CORRUPT_ROWS_MAX = 100
 MESSAGE_CHARS_MAX = 500
+NEVER_SET = (
+    "the clock was never set before the machine was started again: "
+    "the line ends with nanoseconds since that earlier start"
+)
+"""Why a held line is dead; there is no status of a server then."""
 
 _SHRINK_PAGES = 256
 """Pages given back to the file system in one transaction."""
@@ -57,32 +62,49 @@ class Spool(Database):
     CREATE TABLE rows (
         seq INTEGER PRIMARY KEY, lines INTEGER NOT NULL, crc INTEGER NOT NULL,
         committed_ns INTEGER NOT NULL, body BLOB NOT NULL
-    );
+    , droppable INTEGER NOT NULL DEFAULT 0);
     CREATE TABLE corrupt_rows (id INTEGER PRIMARY KEY, seq, lines, crc, committed_ns, body);
     CREATE TABLE dead_letters (
         id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, status INTEGER NOT NULL,
         message TEXT NOT NULL, line BLOB NOT NULL
     );
+    CREATE TABLE held (
+        seq INTEGER PRIMARY KEY, boot TEXT NOT NULL, lines INTEGER NOT NULL, crc INTEGER NOT NULL,
+        committed_ns INTEGER NOT NULL, body BLOB NOT NULL, droppable INTEGER NOT NULL DEFAULT 0
+    );
     """
-    schema_version = 1
+    schema_version = 2
+    upgrades = {  # noqa: RUF012 -- annotated in the base
+        1: "ALTER TABLE rows ADD COLUMN droppable INTEGER NOT NULL DEFAULT 0;"
+        + schema[schema.index("CREATE TABLE held") :]
+    }
     application_id = 0x53475350  # "SGSP"
     file_mode = 0o600
 
     def __init__(
-        self, path: Path, *, max_bytes: int, min_free: int, now_ns: Callable[[], int]
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        min_free: int,
+        now_ns: Callable[[], int],
+        boot: str = "",
     ) -> None:
         self._now_ns = now_ns
+        self._boot = boot
         self._last_seq = 0
         """Numbers are not used again while a reader may remember one."""
         super().__init__(path, max_bytes=max_bytes, min_free=min_free)
 
     @classmethod
-    def open(cls, path: Path, *, max_bytes: int, min_free: int, now_ns: Callable[[], int]) -> Self:
+    def open(
+        cls, path: Path, *, max_bytes: int, min_free: int, now_ns: Callable[[], int], boot: str = ""
+    ) -> Self:
         """Blocking. Raises StoreError; a damaged file is salvaged, see `warnings`."""
-        return cls(path, max_bytes=max_bytes, min_free=min_free, now_ns=now_ns)
+        return cls(path, max_bytes=max_bytes, min_free=min_free, now_ns=now_ns, boot=boot)
 
     def pack(self, observation: Observation) -> bytes:
-        return encode(observation)
+        return held.pack(observation)
 
     def size(self, row: bytes) -> int:
         return len(row) + 1
@@ -94,19 +116,46 @@ class Spool(Database):
     def commit(self, group: Group[bytes]) -> None:
         """On return the group is on disk. Raises StoreError: nothing of it is; try again."""
         with self._transaction() as (db, counts):
-            now_ns = self._now_ns()
-            last = db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0
-            first = max(last, self._last_seq) + 1
-            rows = [
-                (seq, lines, _checksum(seq, lines, body), now_ns, body)
-                for seq, (lines, body) in enumerate(_bodies(group.rows), first)
-            ]
-            db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+            last = self._insert(db, [(*found, 0) for found in _bodies(group.rows)])
+            waiting = [(*found, 0) for found in _bodies(group.held)]
+            held.put(db, self._boot, self._now_ns(), waiting)
             put_shared(db, group)
-            _add(counts, "spooled", len(group.rows))
-            _add(counts, "pending", len(group.rows))
-            _add(counts, "pending_bytes", sum(len(row) + 1 for row in group.rows))
-        self._last_seq = first + len(rows) - 1
+            came = (*group.rows, *group.held)
+            _add(counts, "spooled", len(came))
+            _add(counts, "pending", len(came))
+            _add(counts, "pending_bytes", sum(len(row) + 1 for row in came))
+            _add(counts, "held", len(group.held))
+        self._last_seq = last
+
+    def release(self, offset_ns: int) -> None:
+        """Give some held rows their time; those of earlier runs of the machine are dead.
+
+        Droppable rows stay so. A corrupt one is set aside, as in `read`.
+        """
+        with self._transaction() as (db, counts):
+            taken = held.take(db, self._boot)
+            whole = [row for row in taken if row.is_whole()]
+            dead = [line for row in whole if row.boot != self._boot for line in row.each_line()]
+            dated = [
+                (
+                    row.lines,
+                    b"\n".join(held.dated(line, offset_ns) for line in row.each_line()),
+                    row.droppable,
+                )
+                for row in whole
+                if row.boot == self._boot
+            ]
+            last = self._insert(db, dated)
+            self._bury(db, [DeadLetter(line, 0, NEVER_SET) for line in dead])
+            _add(counts, "dead", len(dead))
+            held.set_aside(db, [row for row in taken if row not in whole])
+            _keep_latest(db, "corrupt_rows", CORRUPT_ROWS_MAX)
+            lines = sum(row.lines_within_reason() for row in taken)
+            _withdraw_held(db, counts, lines)
+            gone = lines - sum(count for count, *_ in dated)
+            grown = sum(len(body) + 1 for _, body, _ in dated)
+            _withdraw(db, counts, gone, sum(len(row.body) + 1 for row in taken) - grown)
+        self._last_seq = last
 
     def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
         """The rows that follow `after`, up to the limits but at least one; None: there is none.
@@ -131,13 +180,7 @@ class Spool(Database):
             found, lines, size = _delete(db, rows)
             if found == len(rows) and lines != delivered + len(dead):
                 raise ValueError(f"{lines} lines to settle, not {delivered} and {len(dead)} dead")
-            now_ns = self._now_ns()
-            db.executemany(
-                "INSERT INTO dead_letters (at_ns, status, message, line) VALUES (?, ?, ?, ?)",
-                [(now_ns, d.status, storable(d.message[:MESSAGE_CHARS_MAX]), d.line) for d in dead],
-            )
-            if dead:
-                _keep_latest(db, "dead_letters", DEAD_LETTERS_MAX)
+            self._bury(db, dead)
             _add(counts, "delivered", delivered)
             _add(counts, "dead", len(dead))
             _withdraw(db, counts, lines, size)
@@ -155,6 +198,26 @@ class Spool(Database):
             ).fetchall()
         return [KeptLetter(key, at_ns, DeadLetter(*letter)) for key, at_ns, *letter in rows]
 
+    def _insert(self, db: sqlite3.Connection, bodies: Iterable[tuple[int, bytes, int]]) -> int:
+        """Add rows at the end: lines, body, whether it may be dropped. The last number given."""
+        now_ns = self._now_ns()
+        last = max(db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0, self._last_seq)
+        rows = [
+            (seq, lines, _checksum(seq, lines, body), now_ns, body, droppable)
+            for seq, (lines, body, droppable) in enumerate(bodies, last + 1)
+        ]
+        db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", rows)
+        return last + len(rows)
+
+    def _bury(self, db: sqlite3.Connection, dead: Sequence[DeadLetter]) -> None:
+        now_ns = self._now_ns()
+        db.executemany(
+            "INSERT INTO dead_letters (at_ns, status, message, line) VALUES (?, ?, ?, ?)",
+            [(now_ns, d.status, storable(d.message[:MESSAGE_CHARS_MAX]), d.line) for d in dead],
+        )
+        if dead:
+            _keep_latest(db, "dead_letters", DEAD_LETTERS_MAX)
+
     def _set_aside(self, corrupt: Sequence[int]) -> None:
         with self._transaction() as (db, counts):
             db.executemany(
@@ -171,15 +234,19 @@ class Spool(Database):
             _withdraw(db, counts, lines, size)
 
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
-        held, size = db.execute(
-            f"SELECT total({_LINES}), total(length(body) + 1) FROM rows"  # noqa: S608
-        ).fetchone()
+        (ready, ready_size), (waiting, waiting_size) = (
+            db.execute(
+                f"SELECT total({_LINES}), total(length(body) + 1) FROM {table}"  # noqa: S608
+            ).fetchone()
+            for table in ("rows", "held")
+        )
         for name, count in counts.items():
             counts[name] = max(count, 0)
-        counts["pending"], counts["pending_bytes"] = int(held), int(size)
+        counts["held"], counts["pending"] = int(waiting), int(ready + waiting)
+        counts["pending_bytes"] = int(ready_size + waiting_size)
         missing = missing_lines(counts)
         _add(counts, "corrupt" if missing > 0 else "spooled", abs(missing))
-        return f"{int(held)} pending lines are kept, {max(missing, 0)} are lost"
+        return f"{counts['pending']} pending lines are kept, {max(missing, 0)} are lost"
 
 
 def _bodies(lines: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -258,10 +325,18 @@ def _withdraw(db: sqlite3.Connection, counts: Counts, lines: int, size: int) -> 
 
     What damage did to a row's number of lines comes to light when the last row is gone.
     """
-    left = db.execute("SELECT EXISTS (SELECT 1 FROM rows)").fetchone()[0]
+    left = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM rows) OR EXISTS (SELECT 1 FROM held)"
+    ).fetchone()[0]
     counts["pending"] = max(counts.get("pending", 0) - lines, 0) if left else 0
     counts["pending_bytes"] = max(counts.get("pending_bytes", 0) - size, 0) if left else 0
     _add(counts, "corrupt", missing_lines(counts))
+
+
+def _withdraw_held(db: sqlite3.Connection, counts: Counts, lines: int) -> None:
+    """Likewise what has left `held`: while a row is there the count is not 0."""
+    left = db.execute("SELECT EXISTS (SELECT 1 FROM held)").fetchone()[0]
+    counts["held"] = max(counts.get("held", 0) - lines, 1) if left else 0
 
 
 def _add(counts: Counts, name: str, number: int) -> None:

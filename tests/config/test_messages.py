@@ -146,7 +146,7 @@ INFLUXDB = '[influxdb]\nversion = {}\nurl = "http://localhost:8086"\n'
             [
                 'spool.max_age: unknown key; did you mean "max_bytes"?',
                 'spool."a b": unknown key; known: max_bytes, min_free, commit_interval',
-                "gateway.zzz: unknown key; known: name, data_dir, tags",
+                "gateway.zzz: unknown key; known: name, data_dir, tags, clock, clock_wait",
             ],
         ),
         (

@@ -284,10 +284,10 @@ def test_a_file_of_a_newer_version_or_another_program_is_refused_untouched(
     spool = open_spool()
     spool.commit(Group(rows=lines(1, 3)))
     spool.close()
-    sql(spool.path, "PRAGMA user_version = 2")
+    sql(spool.path, f"PRAGMA user_version = {Spool.schema_version + 1}")
     with pytest.raises(StoreError, match="newer version of the gateway"):
         open_spool()
-    sql(spool.path, "PRAGMA user_version = 1")
+    sql(spool.path, f"PRAGMA user_version = {Spool.schema_version}")
     assert read_all(open_spool()) == lines(1, 3)
     other = tmp_path / "other.db"
     sql(other, "CREATE TABLE photos (name)")

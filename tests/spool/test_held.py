@@ -1,0 +1,336 @@
+"""The spool while there is no time of day, and after: every line once, with the right time."""
+
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import StoreError
+from gateway.model import FieldValue, Group, Observation, TimeSource
+from gateway.sinks.line_protocol import encode, make_series
+from gateway.spool import held
+from gateway.spool.store import NEVER_SET, ROW_BYTES, Spool
+from gateway.times import FUTURE_MAX_NS, PAST_MAX_NS
+from tests.spool.conftest import OpenSpool
+from tests.spool.test_model import read_all
+
+SECOND = 10**9
+NOON = 1_800_000_000 * SECOND
+"""The date of the machine's start."""
+
+BOOT = "first boot"
+
+
+def observation(
+    fields: Mapping[str, FieldValue],
+    arrived_ns: int,
+    stated_ns: int | None = None,
+    *,
+    device: str = "a b,c=d",
+) -> Observation:
+    series = make_series("sen sor", {"device": device})
+    if stated_ns is None:
+        return Observation(series, fields, arrived_ns, arrived_ns, TimeSource.ARRIVAL)
+    return Observation(series, fields, stated_ns, arrived_ns, TimeSource.DEVICE)
+
+
+def line(arrived_ns: int, stated_ns: int | None = None) -> bytes:
+    """A held line as the spool packs it."""
+    return held.pack(observation({"t": 1.5}, arrived_ns, stated_ns))
+
+
+def with_date(arrived_ns: int) -> bytes:
+    """The same, released."""
+    return encode(observation({"t": 1.5}, NOON + arrived_ns))
+
+
+def release_all(spool: Spool, offset_ns: int = NOON) -> int:
+    times = 0
+    while spool.held():
+        spool.release(offset_ns)
+        times += 1
+    return times
+
+
+def check_balance(spool: Spool) -> None:
+    totals = spool.totals()
+    assert totals.spooled == (
+        totals.delivered + totals.dead + totals.evicted + totals.corrupt + totals.pending
+    )
+    lines = read_all(spool)
+    assert totals.pending == len(lines) + spool.held()
+
+
+# ---------------------------------------------------------------------------------- a line
+
+TEXTS = [
+    "",
+    "7",
+    " 7",
+    "1 2",
+    "x 1800000000000000000",
+    "x 1800000000000000000 42",
+    '" 5 6',
+    '\\" 5 6',
+    "\\",
+    " ",
+    '"',
+    "=5 6 7",
+    "a=1 2",
+    "-1 -2",
+    "\n8 9",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("name", ["t", "t 5", "5", "1800000000000000000 42", "t=1 2", '"'])
+def test_a_held_line_is_read_from_its_end_whatever_stands_in_it(text: str, name: str) -> None:
+    several: list[dict[str, FieldValue]] = [
+        {name: text},
+        {name: 7.0},
+        {"a": 1.0, name: text},
+        {name: text, "z 1": 2e16},
+    ]
+    for fields in several:
+        for arrived_ns in (0, 1, 42 * SECOND, 10**17):
+            plain = observation(fields, arrived_ns)
+            assert held.dated(held.pack(plain), NOON) == encode(
+                plain._replace(time_ns=NOON + arrived_ns)
+            )
+            date_ns = NOON + arrived_ns
+            right = observation(fields, arrived_ns, date_ns - SECOND)
+            assert held.dated(held.pack(right), NOON) == encode(right)
+            wrong = observation(fields, arrived_ns, date_ns - 2 * PAST_MAX_NS)
+            assert held.dated(held.pack(wrong), NOON) == encode(wrong._replace(time_ns=date_ns))
+
+
+def test_random_lines_are_read_from_their_end() -> None:
+    rng = random.Random(4)
+    alphabet = '0123456789 -=",\\xn\n'
+    for _ in range(5_000):
+        fields = {
+            "".join(rng.choices(alphabet, k=rng.randrange(1, 12))): (
+                rng.choice([rng.random(), float(rng.randrange(10**18)), -1e300])
+                if rng.random() < 0.4
+                else "".join(rng.choices(alphabet, k=rng.randrange(25)))
+            )
+            for _ in range(rng.randrange(1, 4))
+        }
+        device = "".join(rng.choices(alphabet, k=8)) or "x"
+        arrived_ns = rng.randrange(10 ** rng.randrange(1, 17))
+        made = observation(fields, arrived_ns, device=device)
+        assert held.dated(held.pack(made), NOON) == encode(made._replace(time_ns=NOON + arrived_ns))
+        stated = observation(fields, arrived_ns, NOON + arrived_ns - 5, device=device)
+        assert held.dated(held.pack(stated), NOON) == encode(stated)
+
+
+@pytest.mark.parametrize(
+    ("late_ns", "is_believed"),
+    [
+        (0, True),
+        (PAST_MAX_NS, True),
+        (PAST_MAX_NS + 1, False),
+        (-FUTURE_MAX_NS, True),
+        (-FUTURE_MAX_NS - 1, False),
+    ],
+)
+def test_a_device_s_time_is_judged_as_if_it_had_arrived_with_a_date(
+    *, late_ns: int, is_believed: bool
+) -> None:
+    date_ns = NOON + 7 * SECOND
+    found = held.dated(line(7 * SECOND, date_ns - late_ns), NOON)
+    assert found.endswith(b" %d" % (date_ns - late_ns if is_believed else date_ns))
+
+
+def test_with_a_time_of_day_a_line_is_a_line() -> None:
+    made = observation({"t": 1.5}, NOON, NOON - 5)
+    assert held.pack(made) == encode(made)
+
+
+# --------------------------------------------------------------------------------- the store
+
+
+def test_held_lines_are_on_disk_and_not_delivered_until_they_have_their_time(
+    open_spool: OpenSpool,
+) -> None:
+    spool = open_spool()
+    spool.commit(Group(rows=[b"old t=1 5"], held=[line(7), line(8, NOON)]))
+    assert read_all(spool) == [b"old t=1 5"]
+    assert (spool.held(), spool.totals().pending, spool.totals().spooled) == (2, 3, 3)
+    assert spool.pending_bytes() == sum(map(len, [b"old t=1 5", line(7), line(8, NOON)])) + 3
+    spool.close()
+    spool = open_spool()
+    assert spool.held() == 2
+    check_balance(spool)
+    spool.release(NOON)
+    assert read_all(spool) == [b"old t=1 5", with_date(7), with_date(0)]
+    assert (spool.held(), spool.totals().pending) == (0, 3)
+    assert spool.pending_bytes() == sum(len(found) + 1 for found in read_all(spool))
+    check_balance(spool)
+
+
+def test_what_an_earlier_run_of_the_machine_left_is_dead(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    spool.commit(Group(held=[line(7), line(8, NOON)]))
+    spool.close()
+    spool = open_spool(boot="second boot")
+    spool.commit(Group(held=[line(9)]))
+    release_all(spool)
+    assert read_all(spool) == [with_date(9)]
+    letters = [kept.letter for kept in reversed(spool.dead_letters(10))]
+    assert [letter.line for letter in letters] == [line(7), line(8, NOON)]
+    assert {(letter.status, letter.message) for letter in letters} == {(0, NEVER_SET)}
+    assert (spool.totals().dead, spool.totals().pending, spool.held()) == (2, 1, 0)
+    check_balance(spool)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_parts_with_commits_deliveries_and_crashes_between_nothing_is_lost_or_doubled(
+    open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(held, "ROWS_TAKEN", 3)
+    rng = random.Random(seed)
+    spool = open_spool()
+    expected: Counter[bytes] = Counter()
+    for number in range(100):
+        arrivals = range(number * 1000, number * 1000 + rng.randrange(1, 40))
+        spool.commit(Group(held=[line(arrived) for arrived in arrivals]))
+        expected.update(map(with_date, arrivals))
+    delivered: Counter[bytes] = Counter()
+    steps = 0
+    while spool.held():
+        spool.release(NOON)
+        check_balance(spool)
+        steps += 1
+        if rng.random() < 0.4:
+            late = with_date(10**9 + steps)
+            spool.commit(Group(rows=[late]))
+            expected[late] += 1
+        if rng.random() < 0.4 and (batch := spool.read(0, 2_000, 100)):
+            spool.settle(batch.rows, len(batch.lines), [])
+            delivered.update(batch.lines)
+        if rng.random() < 0.2:  # the process is killed, the machine is not
+            spool._connection = None
+            spool = open_spool()
+    assert steps > 20
+    delivered.update(read_all(spool))
+    assert delivered == expected
+
+
+def test_a_transaction_is_bounded_however_much_is_held(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    count = 30 * ROW_BYTES // len(line(10**12))
+    spool.commit(Group(held=[line(10**12 + number) for number in range(count)]))
+    spool.release(NOON)
+    assert 0 < spool.totals().pending - spool.held() < count * 0.6
+    release_all(spool)
+    assert len(read_all(spool)) == count
+
+
+def test_a_full_disk_releases_nothing_by_halves(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    spool.commit(Group(held=[line(n) for n in range(3000)]))
+    with spool._open() as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages}")
+        db.execute("PRAGMA cache_size = 1")
+    with pytest.raises(StoreError, match="the disk is full"):
+        spool.release(NOON)
+    assert (spool.held(), read_all(spool)) == (3000, [])
+    check_balance(spool)
+    with spool._open() as db:
+        db.execute("PRAGMA max_page_count = 100000")
+    release_all(spool)
+    assert read_all(spool) == [with_date(n) for n in range(3000)]
+
+
+def tamper(spool: Spool, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(spool.path, isolation_level=None)) as db:
+        db.execute(statement, values)
+
+
+@pytest.mark.parametrize(
+    ("statement", "value"),
+    [
+        ("UPDATE held SET body = ? WHERE seq = 2", line(99)),
+        ("UPDATE held SET boot = ? WHERE seq = 2", "another boot"),
+        ("UPDATE held SET boot = CAST(? AS BLOB) WHERE seq = 2", "another boot"),
+        ("UPDATE held SET crc = ? WHERE seq = 2", 5),
+        ("UPDATE held SET lines = ? WHERE seq = 2", 7),
+        ("UPDATE held SET lines = ? WHERE seq = 2", "x"),
+        ("UPDATE held SET body = CAST(? AS TEXT) WHERE seq = 2", "t"),
+        ("UPDATE held SET seq = ? WHERE seq = 2", 2**63 - 1),
+        ("UPDATE held SET seq = ? WHERE seq = 2", -5),
+    ],
+)
+def test_a_corrupt_row_gets_no_time_and_is_counted(
+    open_spool: OpenSpool, statement: str, value: object
+) -> None:
+    spool = open_spool()
+    for number in (1, 2, 3):
+        spool.commit(Group(held=[line(number)]))
+    spool.close()
+    tamper(spool, statement, value)
+    spool = open_spool()
+    spool.commit(Group(held=[line(4)]))
+    release_all(spool)
+    assert sorted(read_all(spool)) == [with_date(number) for number in (1, 3, 4)]
+    totals = spool.totals()
+    batch = spool.read(0, 10**6, 10)
+    assert batch is not None
+    spool.settle(batch.rows, 3, [])
+    totals = spool.totals()
+    assert (totals.delivered, totals.dead, totals.corrupt, totals.pending) == (3, 0, 1, 0)
+    with closing(sqlite3.connect(spool.path)) as db:
+        assert db.execute("SELECT count(*) FROM corrupt_rows").fetchone() == (1,)
+
+
+def test_counts_that_are_damaged_are_mended_and_end_neither_too_early_nor_never(
+    open_spool: OpenSpool, tmp_path: Path
+) -> None:
+    for name, wrong, left in (
+        ("held", 0, 3),
+        ("held", 2, 3),
+        ("held", 9, 3),
+        ("held", 9, 0),
+        ("pending", 1, 3),
+        ("pending", 99, 3),
+        ("spooled", 99, 3),
+    ):
+        path = tmp_path / f"{name}-{wrong}-{left}" / "spool.db"
+        spool = open_spool(path)
+        spool.commit(Group(rows=[b"t=1 5"], held=[line(n) for n in range(left)]))
+        spool.close()
+        tamper(spool, "INSERT OR REPLACE INTO totals VALUES (?, ?)", name, wrong)
+        spool = open_spool(path)
+        spool.release(NOON)
+        release_all(spool)
+        assert read_all(spool) == [b"t=1 5", *(with_date(n) for n in range(left))]
+        assert spool.totals().pending == left + 1
+
+
+def test_held_rows_survive_a_salvage(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    for number in range(300):
+        spool.commit(Group(held=[held.pack(observation({"t": "x" * 500}, number))]))
+    spool.close()
+    data = bytearray(spool.path.read_bytes())
+    middle = len(data) // 2 // 4096 * 4096
+    data[middle : middle + 4096] = b"\xff" * 4096
+    spool.path.write_bytes(data)
+    spool = open_spool()
+    with pytest.raises(StoreError, match="is damaged"):
+        release_all(spool)
+    release_all(spool)  # whoever meets damage is told, and tries again
+    assert "set aside" in spool.warnings[0]
+    lines = read_all(spool)
+    totals = spool.totals()
+    assert 200 < len(lines) < 300
+    assert len(set(lines)) == len(lines)
+    assert all(found.rpartition(b" ")[2].startswith(b"18") for found in lines)
+    assert totals.pending == len(lines)
+    assert totals.pending + totals.corrupt == 300
