@@ -81,6 +81,7 @@ class Gateway:
         """What keeps readings from their way, in words; none: all is well."""
         found = [f"{a.source}: {a.problem}" for a in self.ledger.accounts.values() if a.problem]
         found += [f"{s.account.source}: {words}" for s in self.sources for words in s.problems()]
+        found += [f"store: {warning}" for warning in self.store.warnings]
         if self.committer.problem:
             found.append(f"store: {self.committer.problem}")
         if problem := self.dating.problem:
@@ -97,8 +98,8 @@ class _SpoolThread:
         self._spool = spool
         self._worker = worker
 
-    async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
-        return await self._worker.call(self._spool.read, after, max_bytes, max_lines)
+    async def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
+        return await self._worker.call(self._spool.read, max_bytes, max_lines, newest=newest)
 
     async def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
         await self._worker.call(self._spool.settle, rows, delivered, dead)
@@ -126,7 +127,7 @@ async def run(
     edges = edges or RealEdges()
     edges.clock.set_up(trust=config.gateway.clock == "trust", wait_s=config.gateway.clock_wait)
     async with (
-        _assemble(config, edges) as gateway,
+        _assemble(config, edges, stop) as gateway,
         _committing(gateway.committer) as finish,
         asyncio.TaskGroup() as group,
     ):
@@ -170,7 +171,7 @@ async def _run_sources(sources: list[Source], stop: asyncio.Event, rng: RandomSo
                     source.account,
                     source.run,
                     backoff=Backoff(0.5, 30.0, rng),
-                    allowed=source.allowed,
+                    ready=source.ready,
                 ),
                 name=f"source[{source.account.source}]",
             )
@@ -182,10 +183,10 @@ async def _run_sources(sources: list[Source], stop: asyncio.Event, rng: RandomSo
 
 
 @asynccontextmanager
-async def _assemble(config: Config, edges: Edges) -> AsyncIterator[Gateway]:
+async def _assemble(config: Config, edges: Edges, stop: asyncio.Event) -> AsyncIterator[Gateway]:
     """Open the store and make the parts; close the store at the end, come what may."""
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(edges.open(config))
+        opened = await stack.enter_async_context(edges.open(config, stop))
         store, worker, _ = opened
         for warning in store.warnings:
             log.warning("%s", warning)
@@ -224,6 +225,7 @@ async def _make_delivery(parts: Parts, opened: OpenStore, stack: AsyncExitStack)
         sink,
         flush_interval_s=settings.flush_interval,
         batch_bytes=settings.batch_bytes,
+        newest_first=settings.drain == "newest_first",
         backoff=Backoff(0.5, 15.0, parts.edges.rng),
         disk_backoff=Backoff(0.1, 5.0, parts.edges.rng),
         halt_pause_s=HALT_PAUSE_S,

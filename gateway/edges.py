@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -21,6 +21,7 @@ from gateway.clock import KernelClock, SystemClock
 from gateway.committer import Worker
 from gateway.config.models import Config, InfluxDB
 from gateway.config.sources import Mqtt, Serial
+from gateway.errors import DiskFullError
 from gateway.intake import Connection, Message
 from gateway.model import Batch, DeadLetter, Pin, Sink, Store
 from gateway.settings import broker_settings, influx_target, port_settings
@@ -36,11 +37,18 @@ from gateway.transports.serial import SerialTransport
 log = logging.getLogger(__name__)
 
 STORE_CLOSE_S = 1.0
+OPEN_AGAIN_S = 2.0
 THREADS = 32
 """For looking up InfluxDB's name and compressing: more than can hang at a time."""
 
 SPOOL_FILE = "spool.db"
 ARCHIVE_FILE = "archive.db"
+
+_LEFT_BEHIND = (
+    'no [[mqtt]] entry is called "%s" any more: its broker goes on keeping messages for us; '
+    "they come when an entry has that name again"
+)
+_WHEN_SENT = "they are sent once the configuration has an [influxdb] section again"
 
 
 class Keeper(Store[Any], Protocol):
@@ -67,7 +75,7 @@ class Keeper(Store[Any], Protocol):
 class Spooler(Keeper, Protocol):
     """A store that something has to be delivered from."""
 
-    def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
+    def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
         """Blocking: see `delivery.SpoolReader`."""
 
     def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
@@ -120,8 +128,11 @@ class Edges(Protocol):
     def rng(self) -> RandomSource:
         """For jitter."""
 
-    def open(self, config: Config) -> AbstractAsyncContextManager[OpenStore]:
-        """Hold the data directory, its store open; at the end it is closed, come what may."""
+    def open(self, config: Config, stop: asyncio.Event) -> AbstractAsyncContextManager[OpenStore]:
+        """Hold the data directory, its store open; at the end it is closed, come what may.
+
+        Waits for a disk that is full, but not beyond `stop`.
+        """
 
     def sink(self, settings: InfluxDB) -> AbstractAsyncContextManager[Sink]: ...
 
@@ -139,15 +150,17 @@ class RealEdges:
         self._state: MqttState
 
     @asynccontextmanager
-    async def open(self, config: Config) -> AsyncIterator[OpenStore]:
+    async def open(self, config: Config, stop: asyncio.Event) -> AsyncIterator[OpenStore]:
         """Raise DataDirBusyError, or StoreError where the store cannot be opened."""
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         data_dir = Path(config.gateway.data_dir)
         with DataDir(data_dir):
             thread = worker.Worker("store")
-            store = await thread.call(_open_store, config, data_dir, self.clock)
+            store = await _open_patiently(thread, config, data_dir, self.clock, stop)
             try:
                 self._state = MqttState(data_dir)
+                for name in self._state.names() - {entry.name for entry in config.mqtt}:
+                    log.warning(_LEFT_BEHIND, name)
                 yield OpenStore(store, thread, self._state)
             finally:
                 await _close_store(store, thread)
@@ -162,17 +175,50 @@ class RealEdges:
         return MqttTransport(entry.name, broker_settings(entry, client_id), self._state)
 
 
+async def _open_patiently(
+    thread: worker.Worker,
+    config: Config,
+    data_dir: Path,
+    clock: SystemClock,
+    stop: asyncio.Event,
+) -> Spool | Archive:
+    """Try until the disk has room for opening; raise what it says once there is no time left."""
+    warned = ""
+    while True:
+        try:
+            return await thread.call(_open_store, config, data_dir, clock)
+        except DiskFullError as error:
+            if str(error) != warned:
+                warned = str(error)
+                log.warning("cannot open the store, trying again: %s", error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OPEN_AGAIN_S):
+                    await stop.wait()
+                raise
+
+
 def _open_store(config: Config, data_dir: Path, clock: SystemClock) -> Spool | Archive:
     limits = config.spool
-    if config.influxdb is None:
-        return Archive.open(data_dir / ARCHIVE_FILE, min_free=limits.min_free, boot=clock.boot)
-    return Spool.open(
-        data_dir / SPOOL_FILE,
-        max_bytes=limits.max_bytes,
-        min_free=limits.min_free,
-        now_ns=clock,
-        boot=clock.boot,
-    )
+    path = data_dir / SPOOL_FILE
+    left: list[str] = []
+    if config.influxdb is not None or path.exists():
+        spool = Spool.open(
+            path,
+            max_bytes=limits.max_bytes,
+            min_free=limits.min_free,
+            now_ns=clock,
+            boot=clock.boot,
+            max_age_ns=int(limits.max_age * 1e9) or None,
+        )
+        if config.influxdb is not None:
+            return spool
+        pending = spool.totals().pending
+        spool.close()
+        if pending:
+            left = [f"{pending} lines wait in {path} for InfluxDB: {_WHEN_SENT}"]
+    archive = Archive.open(data_dir / ARCHIVE_FILE, min_free=limits.min_free, boot=clock.boot)
+    archive.warnings += left
+    return archive
 
 
 async def _close_store(store: Spool | Archive, thread: worker.Worker) -> None:

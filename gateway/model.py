@@ -56,6 +56,7 @@ class Reason(StrEnum):
     SAME_POINT = "same_point"
     # shed: an observation that never reached the disk
     SPOOL_FULL = "spool_full"
+    DISK_SLOW = "disk_slow"
 
 
 class TimeSource(StrEnum):
@@ -294,13 +295,32 @@ class Group(Generic[Row]):
 
     rows: list[Row] = field(default_factory=list)
     """Packed observations, in order of arrival."""
+    droppable: list[Row] = field(default_factory=list)
+    """Likewise, of sources that would rather lose their oldest when the store is full."""
     held: list[Row] = field(default_factory=list)
-    """Likewise those that arrived before there was a time of day: they wait for `release`."""
+    """Likewise those that arrived before there was a time of day: they wait for `Store.release`."""
+    held_droppable: list[Row] = field(default_factory=list)
+    """Likewise those that are both."""
     pins: list[Pin] = field(default_factory=list)
     seen: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
     """QoS 1 messages by MQTT session: (packet identifier, digest), for the redelivery ring."""
     forget: set[str] = field(default_factory=set)
     """MQTT sessions that the broker no longer knows: their ring is emptied before `seen`."""
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        rows = self.rows or self.droppable or self.held or self.held_droppable
+        return not (rows or self.pins or self.seen or self.forget)
+
+
+class Room(StrEnum):
+    """Whether the store can take another group."""
+
+    FREE = "free"
+    LIMIT = "limit"
+    """The limit that the operator set is reached."""
+    DISK = "disk"
+    """The disk is nearly full, or fails."""
 
 
 class Store(Protocol[Row]):
@@ -308,6 +328,10 @@ class Store(Protocol[Row]):
 
     The blocking methods are called from one worker thread only.
     """
+
+    @property
+    def group_bytes_max(self) -> int:
+        """How large a group may be."""
 
     def pack(self, observation: Observation) -> Row:
         """Encode on the event loop; cheap, cannot fail."""
@@ -328,8 +352,8 @@ class Store(Protocol[Row]):
         To be called until `held` is 0. Raises StoreError: nothing has changed.
         """
 
-    def has_room(self) -> bool:
-        """Blocking: whether the next group fits within the limits and the disk."""
+    def room(self) -> Room:
+        """Blocking: whether the largest group fits; what is too old makes room first."""
 
     def totals(self) -> Totals:
         """The counts as of the last transaction; cheap, any thread."""

@@ -3,13 +3,12 @@
 A part of the composition root: here `Config` ends, and plain values go on.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.catalogue import Catalogue
-from gateway.committer import Committer
+from gateway.committer import Committer, WhenFull
 from gateway.config.models import Config
 from gateway.config.sources import FieldRule as FieldSettings
 from gateway.config.sources import Mqtt, Serial
@@ -42,8 +41,8 @@ class Source:
 
     account: Account
     run: Callable[[], Awaitable[None]]
-    allowed: asyncio.Event
-    """While it is not set the source stays away."""
+    ready: Callable[[], Awaitable[None]]
+    """Until it returns the source stays away."""
     problems: Callable[[], Sequence[str]] = tuple
     """What is wrong though it is connected."""
 
@@ -64,11 +63,14 @@ def serial_source(entry: Serial, parts: Parts) -> Source:
         Pipeline(account, parts.ledger, device.decoder(**entry.options()), normalizer),
         parts.committer,
         parts.edges.clock,
+        when_full=WhenFull(parts.config.spool.when_full.serial),
     )
     port = parts.edges.port(entry)
-    always = asyncio.Event()
-    always.set()
-    return Source(account, lambda: port.run(intake.opened, intake.receive), always)
+    return Source(account, lambda: port.run(intake.opened, intake.receive), _at_once)
+
+
+async def _at_once() -> None:
+    """A serial port never stays away."""
 
 
 def mqtt_source(entry: Mqtt, parts: Parts, session: str, seen: list[tuple[int, bytes]]) -> Source:
@@ -87,13 +89,13 @@ def mqtt_source(entry: Mqtt, parts: Parts, session: str, seen: list[tuple[int, b
         session=session,
         seen=seen,
         window=entry.broker_window,
+        when_full=WhenFull(parts.config.spool.when_full.mqtt),
     )
-    parts.committer.on_block.append(intake.leave)
     broker = parts.edges.broker(entry, session)
     return Source(
         account,
         lambda: broker.run(intake.opened, intake.receive),
-        parts.committer.accepting,
+        intake.ready,
         intake.problems,
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway import app
+from gateway.committer import Inlet
 from gateway.config import load
 from gateway.edges import ARCHIVE_FILE
 from gateway.spool.archive import Archive
@@ -28,7 +29,8 @@ async def test_a_fault_of_the_console_costs_nothing_that_arrived(tmp_path: Path)
     path.write_text(CONFIG.format(data_dir=tmp_path))
 
     async def serve(gateway: app.Gateway) -> None:
-        gateway.committer.add(gateway.ledger.accounts["home"], [observation(1)])
+        inlet = Inlet(gateway.ledger.accounts["home"])
+        gateway.committer.add(inlet, [observation(1)])
         raise RuntimeError("a bug")
 
     with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):

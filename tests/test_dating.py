@@ -45,7 +45,7 @@ class Bench:
         placed = history.place({"t": value}, self.clock(), None)
         assert isinstance(placed, Observation)
         self.rig.account.readings += 1
-        self.rig.committer.add(self.rig.account, [placed])
+        self.rig.committer.add(self.rig.inlet, [placed])
         return placed
 
     async def commit(self) -> None:

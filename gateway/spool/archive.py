@@ -145,13 +145,15 @@ class Archive(Database):
         """On return the group is on disk. Raises StoreError: nothing of it is; try again."""
         try:
             with self._transaction() as (db, counts):
-                put_samples(db, list(self._samples(db, group.rows)))
-                put_held(db, self._boot, list(self._held_samples(db, group.held)))
+                rows = [*group.rows, *group.droppable]  # nothing is ever dropped here
+                waits = [*group.held, *group.held_droppable]
+                put_samples(db, list(self._samples(db, rows)))
+                put_held(db, self._boot, list(self._held_samples(db, waits)))
                 put_shared(db, group)
-                add(counts, "spooled", len(group.rows) + len(group.held))
-                add(counts, "delivered", len(group.rows))
-                add(counts, "pending", len(group.held))
-                add(counts, "held", len(group.held))
+                add(counts, "spooled", len(rows) + len(waits))
+                add(counts, "delivered", len(rows))
+                add(counts, "pending", len(waits))
+                add(counts, "held", len(waits))
         except StoreError:
             self._forget_ids()  # some were given out by the transaction that failed
             raise

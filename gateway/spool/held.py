@@ -16,7 +16,9 @@ on a connection that somebody else owns: no counts, no transactions.
 
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from itertools import islice
 from typing import NamedTuple
 from zlib import crc32
 
@@ -98,20 +100,42 @@ def put(
 
 def take(db: sqlite3.Connection, boot: str) -> list[HeldRow]:
     """Remove the first rows: of this run, else of others; an empty list where none is held."""
+    for condition in ("boot IS ?", "boot IS NOT ?"):
+        with closing(_scan(db, condition, boot)) as rows:
+            if found := list(islice(rows, ROWS_TAKEN)):
+                _delete(db, found)
+                return found
+    return []
+
+
+def take_droppable(db: sqlite3.Connection, size: int) -> list[HeldRow]:
+    """Remove the first rows that may be dropped, until so many bytes are gone."""
+    taken = []
+    with closing(_scan(db, "droppable IS ?", 1)) as rows:
+        for row in rows:
+            taken.append(row)
+            size -= len(row.body)
+            if size <= 0:
+                break
+    _delete(db, taken)
+    return taken
+
+
+def _scan(
+    db: sqlite3.Connection, condition: str, value: str | int
+) -> Generator[HeldRow, None, None]:
     columns = (
         "seq, coalesce(CAST(boot AS TEXT), ''), CAST(lines AS INTEGER), crc, "
         "CAST(committed_ns AS INTEGER), coalesce(CAST(body AS BLOB), x''), "
         "CAST(droppable AS INTEGER)"
     )
-    for condition in ("boot IS ?", "boot IS NOT ?"):
-        found = db.execute(
-            f"SELECT {columns} FROM held WHERE {condition} ORDER BY seq LIMIT ?",  # noqa: S608
-            (boot, ROWS_TAKEN),
-        )
-        if rows := [HeldRow(*row) for row in found]:
-            db.executemany("DELETE FROM held WHERE seq = ?", [(row.seq,) for row in rows])
-            return rows
-    return []
+    query = f"SELECT {columns} FROM held WHERE {condition} ORDER BY seq"  # noqa: S608
+    with closing(db.execute(query, (value,))) as rows:
+        yield from map(HeldRow._make, rows)
+
+
+def _delete(db: sqlite3.Connection, rows: Sequence[HeldRow]) -> None:
+    db.executemany("DELETE FROM held WHERE seq = ?", [(row.seq,) for row in rows])
 
 
 def set_aside(db: sqlite3.Connection, corrupt: Sequence[HeldRow]) -> None:

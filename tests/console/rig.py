@@ -36,7 +36,7 @@ PATIENCE_S = 10.0
 class NoSpool:
     """Delivery that has nothing to deliver."""
 
-    async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
+    async def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
         return None
 
     async def settle(self, rows: object, delivered: int, dead: object) -> None:
@@ -130,6 +130,7 @@ class Rig:
             Sink(),
             flush_interval_s=1.0,
             batch_bytes=10_000,
+            newest_first=False,
             backoff=backoff(),
             disk_backoff=backoff(),
             halt_pause_s=30.0,

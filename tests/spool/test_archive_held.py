@@ -226,3 +226,17 @@ def test_a_file_of_version_1_is_taken_over(tmp_path: Path) -> None:
     assert [value for _, _, value, *_ in readings(archive)] == [21.5, 22.5]
     assert archive.warnings == []
     archive.close()
+
+
+def test_the_archive_keeps_what_other_stores_may_drop(tmp_path: Path) -> None:
+    """`when_full = "drop_oldest"` means nothing to a store that never drops."""
+    archive = opened(tmp_path)
+    archive.commit(Group(droppable=[held("a", NOON, t=1.0)], held_droppable=[held("b", 7, t=2.0)]))
+    release_all(archive)
+    assert [(device, time) for device, _, _, time, _ in readings(archive)] == [
+        ("a", NOON),
+        ("b", NOON + 7),
+    ]
+    assert archive.totals().spooled == 2
+    check_balance(archive)
+    archive.close()

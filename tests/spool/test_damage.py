@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import StoreError
-from gateway.model import Group, Pin
-from gateway.spool.store import CORRUPT_ROWS_MAX, Spool
+from gateway.model import Batch, Group, Pin
+from gateway.spool.rows import CORRUPT_ROWS_MAX
+from gateway.spool.store import Spool
 from tests.spool.conftest import OpenSpool
 from tests.spool.test_store import assert_balanced, lines, read_all, sql
 
@@ -76,7 +77,7 @@ def test_the_counts_come_right_whatever_is_altered_in_a_row(
     spool = open_spool()
     kept = LINES[:20] + LINES[30:]
     assert read_all(spool) == kept
-    while batch := spool.read(0, 1, 1):
+    while batch := spool.read(1, 1, newest=False):
         spool.settle(batch.rows, len(batch.lines), [])
     totals = spool.totals()
     assert (totals.delivered, totals.corrupt, totals.pending) == (50, 10, 0)
@@ -178,7 +179,7 @@ def test_rows_that_a_salvage_lost_while_they_were_sent_are_delivered_after_all(
     spool = open_spool()
     spool.commit(Group(rows=LINES[:10]))
     spool.commit(Group(rows=LINES[10:]))
-    batch = spool.read(0, 10**9, 10**9)
+    batch = spool.read(10**9, 10**9, newest=False)
     assert batch is not None
     with spool._transaction() as (db, counts):  # what a salvage does
         db.execute("DELETE FROM rows WHERE seq = 1")
@@ -220,16 +221,21 @@ def test_a_crash_during_a_salvage_loses_nothing(
 
 
 def deliver(spool: Spool) -> list[bytes]:
-    """Read and settle everything; damage may be met on the way, and is mended by trying again."""
+    """Read and settle everything, insisting as delivery does: damage is mended on the way."""
     found: list[bytes] = []
-    for _ in range(5):
+    batch: Batch | None = None
+    failures = 0
+    while failures < 5:
         try:
-            while batch := spool.read(0, 500, 10):
-                spool.settle(batch.rows, len(batch.lines), [])
-                found += batch.lines
+            batch = batch or spool.read(500, 10, newest=False)
+            if batch is None:
+                return found
+            spool.settle(batch.rows, len(batch.lines), [])
         except StoreError:
+            failures += 1
             continue
-        return found
+        found += batch.lines
+        batch = None
     raise AssertionError("the damage does not go away")
 
 

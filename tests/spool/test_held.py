@@ -13,10 +13,11 @@ from gateway.errors import StoreError
 from gateway.model import FieldValue, Group, Observation, TimeSource
 from gateway.sinks.line_protocol import encode, make_series
 from gateway.spool import held
-from gateway.spool.store import NEVER_SET, ROW_BYTES, Spool
+from gateway.spool.rows import ROW_BYTES
+from gateway.spool.store import NEVER_SET, Spool
 from gateway.times import FUTURE_MAX_NS, PAST_MAX_NS
 from tests.spool.conftest import OpenSpool
-from tests.spool.test_model import read_all
+from tests.spool.test_store import read_all
 
 SECOND = 10**9
 NOON = 1_800_000_000 * SECOND
@@ -210,7 +211,7 @@ def test_in_parts_with_commits_deliveries_and_crashes_between_nothing_is_lost_or
             late = with_date(10**9 + steps)
             spool.commit(Group(rows=[late]))
             expected[late] += 1
-        if rng.random() < 0.4 and (batch := spool.read(0, 2_000, 100)):
+        if rng.random() < 0.4 and (batch := spool.read(2_000, 100, newest=False)):
             spool.settle(batch.rows, len(batch.lines), [])
             delivered.update(batch.lines)
         if rng.random() < 0.2:  # the process is killed, the machine is not
@@ -280,7 +281,7 @@ def test_a_corrupt_row_gets_no_time_and_is_counted(
     release_all(spool)
     assert sorted(read_all(spool)) == [with_date(number) for number in (1, 3, 4)]
     totals = spool.totals()
-    batch = spool.read(0, 10**6, 10)
+    batch = spool.read(10**6, 10, newest=False)
     assert batch is not None
     spool.settle(batch.rows, 3, [])
     totals = spool.totals()
@@ -334,3 +335,65 @@ def test_held_rows_survive_a_salvage(open_spool: OpenSpool) -> None:
     assert all(found.rpartition(b" ")[2].startswith(b"18") for found in lines)
     assert totals.pending == len(lines)
     assert totals.pending + totals.corrupt == 300
+
+
+def test_at_the_limit_the_oldest_goes_first_and_what_is_held_last(open_spool: OpenSpool) -> None:
+    spool = open_spool(max_bytes=2**20)
+    body = "x" * 1000
+    packed = [held.pack(observation({"t": body}, number)) for number in range(2_000)]
+    for start in range(0, 2_000, 20):
+        rows = [b"t=1 %d" % (NOON + start)]
+        spool.commit(
+            Group(
+                droppable=rows, held_droppable=packed[start : start + 19], held=[packed[start + 19]]
+            )
+        )
+        check_balance(spool)
+    totals = spool.totals()
+    assert spool.path.stat().st_size < 2**20
+    assert totals.evicted > 1_000
+    assert spool.held() >= 100, "what may not be dropped is all there"
+    release_all(spool)
+    times = [
+        int(found.rpartition(b" ")[2]) - NOON for found in read_all(spool) if body.encode() in found
+    ]
+    assert set(range(19, 2_000, 20)) <= set(times)
+    dropped = [n for n in range(2_000) if n % 20 != 19 and n not in times]
+    assert dropped == [n for n in range(max(dropped) + 1) if n % 20 != 19]
+    check_balance(spool)
+
+
+def test_what_may_be_dropped_may_be_when_it_has_its_time(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    spool.commit(Group(held=[line(1)], held_droppable=[line(2)]))
+    release_all(spool)
+    with closing(sqlite3.connect(spool.path)) as db:
+        assert db.execute("SELECT droppable, body FROM rows ORDER BY seq").fetchall() == [
+            (0, with_date(1)),
+            (1, with_date(2)),
+        ]
+
+
+def test_no_age_is_made_of_a_time_that_is_no_date(tmp_path: Path) -> None:
+    """While the clock is not trusted commits are timed since the start, and nothing is too old."""
+    now_ns = 10**12
+    spool = Spool.open(
+        tmp_path / "spool.db",
+        max_bytes=2**30,
+        min_free=0,
+        now_ns=lambda: now_ns,
+        max_age_ns=3600 * SECOND,
+        boot=BOOT,
+    )
+    spool.commit(Group(rows=[b"inherited t=1 5"], held=[line(7)]))
+    spool.room()
+    now_ns = NOON
+    spool.room()
+    spool.release(NOON)
+    spool.room()
+    assert len(read_all(spool)) == 2
+    now_ns += 3600 * SECOND + 1
+    spool.room()
+    assert read_all(spool) == [b"inherited t=1 5"]
+    assert spool.totals().evicted == 1
+    spool.close()
