@@ -35,6 +35,7 @@ from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
 from gateway.errors import ConfigError, TransportError
 from gateway.model import Deferred, Delivered, Halted, Receipt, Refused, TooLarge
+from gateway.times import is_since_boot
 
 ANSWER_BYTES_MAX = 256 * 1024
 QUERY_BYTES_MAX = 64 * 1024 * 1024
@@ -302,7 +303,12 @@ def _why(error: Exception) -> str:
 
 
 def _retry_after_s(text: str, now_s: float) -> float | None:
-    """Seconds from either form of Retry-After, a number or a date; None where it is neither."""
+    """Seconds from either form of Retry-After, a number or a date; None where it is neither.
+
+    A date says nothing while there is no time of day.
+    """
+    if not text.isdigit() and is_since_boot(round(now_s * 1e9)):
+        return None
     try:
         seconds = float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp() - now_s
     except (ValueError, OverflowError):

@@ -18,6 +18,14 @@ rows(seq, lines, crc, committed_ns, body, droppable)
     corrupt: never to be delivered. `committed_ns` is the time of the commit, nanoseconds since
     1970, UTC. Rows are deleted as a whole, when all their lines are delivered or dead. `droppable`
     is 1 where the lines may be evicted when the spool is full, the oldest first.
+held(seq, boot, lines, crc, committed_ns, body, droppable)
+    Likewise what arrived before there was a time of day. The last number of a line is its arrival
+    in nanoseconds since the machine's start; before it stands the device's own time, if it stated
+    one. `boot` is the machine's run, Linux's /proc/sys/kernel/random/boot_id; `crc` is that of
+    "<boot> <seq> <lines>", one newline, and `body`. Once the start has a date, lines get their time
+    and become `rows`; those of an earlier run become dead letters, of status 0. They are pending
+    lines, and `totals` has their number as `held`. `committed_ns` may be nanoseconds since the
+    start too, here and above: before 2000, that is.
 dead_letters(id, at_ns, status, message, line)
     Lines that the database refused for good, with its HTTP status and words (the first 500
     characters). The latest 100,000.
@@ -44,6 +52,7 @@ into `spool.db.new`, the damaged file becomes `spool.db.corrupt-<n>`, then the n
 name. Without a `spool.db`, a `spool.db.new` is complete and only has to be renamed; with one, it
 is the rest of an interrupted salvage. Pending lines that could not be read count as corrupt.
 
-Modules: `store` and `archive` are the two stores, `database` is what they share, `salvage` replaces
-a damaged file, `worker` is the thread that all of it runs in, `lock` keeps a second gateway out.
+Modules: `store` and `archive` are the two stores, `held` and `archive_held` what waits for its time
+in them, `database` is what they share, `salvage` replaces a damaged file, `worker` is the thread
+that all of it runs in, `lock` keeps a second gateway out.
 """

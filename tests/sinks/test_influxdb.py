@@ -279,6 +279,16 @@ def test_retry_after_in_both_forms(text: str, seconds: float | None) -> None:
     assert receipt.after_s == seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("17", 17.0), ("Wed, 03 Jul 2024 09:47:10 GMT", None)]
+)
+def test_without_a_time_of_day_the_date_of_retry_after_says_nothing(
+    text: str, seconds: float | None
+) -> None:
+    receipt = judge(Answer(503, {"Retry-After": text}, b""), now_s=42.0)
+    assert receipt == Deferred("HTTP 503", after_s=seconds)
+
+
 async def test_scripted_answers_arrive_as_such() -> None:
     html = "<html><body>nginx</body></html>"
     async with Influx(2) as server:
