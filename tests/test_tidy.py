@@ -42,7 +42,7 @@ CORE = {
     "labels",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"intake", "committer", "delivery", "dating"}
+FLOW = {"admission", "intake", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
     "sources",

@@ -22,7 +22,6 @@ from gateway import __version__
 from gateway.clock import SystemClock
 from gateway.delivery import State
 from gateway.ledger import EQUATIONS, LINES_WENT, Account, Latency
-from gateway.model import Room
 from gateway.spool.store import Spool
 from gateway.times import is_since_boot
 
@@ -94,7 +93,7 @@ class _GatewayCollector(Collector):
         yield _plain("held_lines", "Of these, those that wait for the clock to be trusted.", held)
         if isinstance(store, Spool):
             yield _plain("pending_bytes", "Bytes of these lines.", store.pending_bytes())
-        accepting = committer.room is Room.FREE
+        accepting = committer.admission.has_room
         yield _plain("store_has_room", "0: sources that can wait stay away.", accepting)
         stuck = bool(committer.problem)
         yield _plain("store_problem", "1: observations do not reach the disk.", stuck)

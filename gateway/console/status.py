@@ -17,7 +17,7 @@ from gateway import __version__
 from gateway.clock import SystemClock
 from gateway.delivery import Delivery, State
 from gateway.ledger import EQUATIONS, LINES_CAME, LINES_WENT, Account, Latency, Ledger
-from gateway.model import FieldValue, Room
+from gateway.model import FieldValue
 from gateway.series import SeriesHistory
 from gateway.spool.store import Spool
 from gateway.times import is_since_boot
@@ -300,7 +300,7 @@ def _store(gateway: "Gateway") -> StoreStatus:
         "pending_lines": store.totals().pending,
         "held_lines": store.held(),
         "pending_bytes": store.pending_bytes() if isinstance(store, Spool) else 0,
-        "has_room": gateway.committer.room is Room.FREE,
+        "has_room": gateway.committer.admission.has_room,
         "problem": gateway.committer.problem,
     }
 

@@ -53,6 +53,7 @@ name. Without a `spool.db`, a `spool.db.new` is complete and only has to be rena
 is the rest of an interrupted salvage. Pending lines that could not be read count as corrupt.
 
 Modules: `store` and `archive` are the two stores, `held` and `archive_held` what waits for its time
-in them, `database` is what they share, `salvage` replaces a damaged file, `worker` is the thread
-that all of it runs in, `lock` keeps a second gateway out.
+in them, `rows` and `pending` the spool's tables and their counts, `database` is what both stores
+share, `salvage` replaces a damaged file, `worker` is the thread that all of it runs in, `lock`
+keeps a second gateway out.
 """

@@ -59,7 +59,8 @@ from gateway.model import FieldValue, Group, Observation, Series, TimeSource
 from gateway.sinks.line_protocol import encode
 from gateway.spool import archive_held
 from gateway.spool.archive_held import TIME_SOURCES, Held, Sample, put_held, put_samples
-from gateway.spool.database import Counts, Database, add, missing_lines, put_shared, storable
+from gateway.spool.counts import Counts, add, missing_lines
+from gateway.spool.database import Database, put_shared, storable
 
 _IDS_MAX = 20_000
 """Identifiers remembered; beyond, they are looked up anew."""

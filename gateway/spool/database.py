@@ -9,19 +9,20 @@ another program is refused, never touched.
 """
 
 import errno
+import math
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
 from struct import Struct
 from typing import ClassVar
 
 from gateway.errors import DiskFullError, StoreError
-from gateway.model import Group, Pin, Room, Row, Totals
+from gateway.model import Group, Pin, Row, Totals
+from gateway.spool.counts import Counts, load_counts, missing_lines, save_counts, to_totals
 from gateway.spool.salvage import (
     DAMAGE,
     copy_readable,
@@ -50,8 +51,6 @@ _PAGE_BYTES = 4096
 _SEEN_PAIR = Struct(">H8s")
 _BUSY_S = 5.0
 
-Counts = dict[str, int]
-_TOTALS = tuple(f.name for f in fields(Totals))
 
 _SHARED_TABLES = """
 CREATE TABLE totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -114,8 +113,7 @@ class Database:
 
     def totals(self) -> Totals:
         """The counts as of the last transaction; cheap, any thread."""
-        counts = self._counts  # replaced by each transaction, never changed
-        return Totals(**{name: counts.get(name, 0) for name in _TOTALS})
+        return to_totals(self._counts)  # replaced by each transaction, never changed
 
     def held(self) -> int:
         """Lines that wait for their time; cheap, any thread."""
@@ -148,15 +146,19 @@ class Database:
         pairs = [pair for (blob,) in blobs for pair in _SEEN_PAIR.iter_unpack(_whole_pairs(blob))]
         return pairs[-SEEN_MAX:]
 
-    def room(self) -> Room:
-        """Whether the largest group fits below the limit, and the disk has room for the rest.
+    def pressure(self) -> float:
+        """How full the store is, see `Store`; a log that one large group made long is cut back.
 
-        On a full disk SQLite can neither delete nor checkpoint.
+        On a full disk SQLite can neither delete nor checkpoint: so it must not come to that.
         """
         with self._open() as db:
+            if self._log_bytes() > self._wal_bytes:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             if shutil.disk_usage(self.path.parent).free <= self._min_free:
-                return Room.DISK
-            return Room.LIMIT if self._excess_bytes(db) > 0 else Room.FREE
+                return math.inf
+            if self._max_bytes is None:
+                return -1.0
+            return 1 + self._excess_bytes(db) / (self._max_bytes / 8)
 
     def close(self) -> None:
         """Bring everything into the one file and close it; never raises, nothing is lost."""
@@ -179,7 +181,7 @@ class Database:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db, counts
-                _save_counts(db, counts, self._counts)
+                save_counts(db, counts, self._counts)
                 db.execute("COMMIT")
             finally:
                 if db.in_transaction:
@@ -225,12 +227,12 @@ class Database:
             on_error.callback(db.close)
             self._check_tables(db)
             db.execute("PRAGMA journal_mode = WAL")
-            stored = _load_counts(db)
+            stored = load_counts(db)
             self._counts = stored.copy()
             if missing_lines(stored) or any(count < 0 for count in stored.values()):
                 db.execute("BEGIN IMMEDIATE")
                 lost = self._repair(db, self._counts)
-                _save_counts(db, self._counts, stored)
+                save_counts(db, self._counts, stored)
                 db.execute("COMMIT")
                 self.warnings.append(f"{self.path} had damaged counts: {lost}")
             on_error.pop_all()
@@ -293,10 +295,10 @@ class Database:
             damaged.text_factory = _lenient_text
             target.execute("BEGIN")
             copy_readable(damaged, target)
-            stored = _load_counts(target)
+            stored = load_counts(target)
             counts = stored | self._counts
             lost = self._repair(target, counts)
-            _save_counts(target, counts, stored)
+            save_counts(target, counts, stored)
             target.execute("COMMIT")
         aside = replace_damaged(self.path)
         self._is_damaged = False
@@ -304,13 +306,13 @@ class Database:
 
     def _excess_bytes(self, db: sqlite3.Connection) -> int:
         """What must go before the largest group fits; negative: what is left beside it."""
-        if self._max_bytes is None:
-            return -1
         pages = pragma(db, "page_count") - pragma(db, "freelist_count")
+        used = pages * pragma(db, "page_size") + max(self._log_bytes(), self._wal_bytes)
+        return used + _GROWTH * self.group_bytes_max - (self._max_bytes or used)
+
+    def _log_bytes(self) -> int:
         log = Path(f"{self.path}-wal")
-        log_bytes = max(log.stat().st_size if log.exists() else 0, self._wal_bytes)
-        used = pages * pragma(db, "page_size") + log_bytes
-        return used + _GROWTH * self.group_bytes_max - self._max_bytes
+        return log.stat().st_size if log.exists() else 0
 
 
 def put_shared(db: sqlite3.Connection, group: Group[Row]) -> None:
@@ -360,29 +362,6 @@ def _connection(path: Path, wal_bytes: int) -> sqlite3.Connection:
 def _lenient_text(text: bytes) -> str:
     """Damaged text must not raise."""
     return text.decode("utf-8", "replace")
-
-
-def _load_counts(db: sqlite3.Connection) -> Counts:
-    return dict(
-        db.execute("SELECT name, coalesce(CAST(value AS INTEGER), 0) FROM totals").fetchall()
-    )
-
-
-def missing_lines(counts: Counts) -> int:
-    """Lines that came and are in no other count: 0 while the equation of `Totals` holds."""
-    came = sum(counts.get(name, 0) for name in ("spooled", "retried"))
-    went = ("delivered", "dead", "evicted", "corrupt", "pending")
-    return came - sum(counts.get(name, 0) for name in went)
-
-
-def add(counts: Counts, name: str, number: int) -> None:
-    """Raise a count."""
-    counts[name] = counts.get(name, 0) + number
-
-
-def _save_counts(db: sqlite3.Connection, counts: Counts, before: Counts) -> None:
-    changed: Iterable[tuple[str, int]] = counts.items() - before.items()
-    db.executemany("INSERT OR REPLACE INTO totals VALUES (?, ?)", changed)
 
 
 def pragma(db: sqlite3.Connection, name: str) -> int:

@@ -61,6 +61,16 @@ class HeldRow(NamedTuple):
         return max(min(self.lines or 0, len(self.body)), 1)
 
 
+class Sorted(NamedTuple):
+    """What becomes of rows."""
+
+    dated: list[tuple[int, bytes, int]]
+    """Number of lines, body, whether it may be dropped."""
+    dead: list[bytes]
+    """Lines that will never have a time."""
+    corrupt: list[HeldRow]
+
+
 def pack(observation: Observation) -> bytes:
     """A line of line protocol, or a held one where the observation arrived without a time."""
     line = encode(observation)
@@ -96,6 +106,20 @@ def put(
         for seq, (lines, body, droppable) in enumerate(bodies, first)
     ]
     db.executemany("INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def sort_out(rows: Iterable[HeldRow], boot: str, offset_ns: int) -> Sorted:
+    """What becomes of the rows, now that the start of this run has its date."""
+    made = Sorted([], [], [])
+    for row in rows:
+        if not row.is_whole():
+            made.corrupt.append(row)
+        elif row.boot != boot:
+            made.dead.extend(row.each_line())
+        else:
+            body = b"\n".join(dated(line, offset_ns) for line in row.each_line())
+            made.dated.append((row.lines, body, row.droppable))
+    return made
 
 
 def take(db: sqlite3.Connection, boot: str) -> list[HeldRow]:

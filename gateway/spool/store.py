@@ -14,22 +14,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from gateway.model import Batch, DeadLetter, Group, Observation, Room
+from gateway.model import Batch, DeadLetter, Group, Observation
 from gateway.spool import held
-from gateway.spool.database import (
-    Counts,
-    DamagedError,
-    Database,
-    add,
-    missing_lines,
-    pragma,
-    put_shared,
-    storable,
-)
+from gateway.spool.counts import Counts, add
+from gateway.spool.database import DamagedError, Database, pragma, put_shared, storable
+from gateway.spool.pending import recount, withdraw, withdraw_held
 from gateway.spool.rows import (
     CORRUPT_ROWS_MAX,
     HIGHEST,
-    LINES,
     LOWEST,
     bodies_of,
     checksum,
@@ -174,27 +166,15 @@ class Spool(Database):
         """
         with self._transaction() as (db, counts):
             taken = held.take(db, self._boot)
-            whole = [row for row in taken if row.is_whole()]
-            dead = [line for row in whole if row.boot != self._boot for line in row.each_line()]
-            dated = [
-                (
-                    row.lines,
-                    b"\n".join(held.dated(line, offset_ns) for line in row.each_line()),
-                    row.droppable,
-                )
-                for row in whole
-                if row.boot == self._boot
-            ]
+            dated, dead, corrupt = held.sort_out(taken, self._boot, offset_ns)
             last = self._insert(db, dated)
             self._bury(db, [DeadLetter(line, 0, NEVER_SET) for line in dead])
             add(counts, "dead", len(dead))
-            held.set_aside(db, [row for row in taken if row not in whole])
+            held.set_aside(db, corrupt)
             _keep_latest(db, "corrupt_rows", CORRUPT_ROWS_MAX)
-            lines = sum(row.lines_within_reason() for row in taken)
-            _withdraw_held(db, counts, lines)
-            gone = lines - sum(count for count, *_ in dated)
-            grown = sum(len(body) + 1 for _, body, _ in dated)
-            _withdraw(db, counts, gone, sum(len(row.body) + 1 for row in taken) - grown)
+            add(counts, "pending", sum(lines for lines, *_ in dated))
+            add(counts, "pending_bytes", sum(len(body) + 1 for _, body, _ in dated))
+            withdraw_held(db, counts, taken)
         self._last_seq = last
 
     def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
@@ -224,16 +204,16 @@ class Spool(Database):
             self._bury(db, dead)
             add(counts, "delivered", delivered)
             add(counts, "dead", len(dead))
-            _withdraw(db, counts, lines, size)
+            withdraw(db, counts, lines, size)
             if counts["corrupt"] < 0:  # rows may be missing only where a salvage has lost them
                 raise ValueError("rows to settle are not there: settled before?")
             _shrink(db)
         self._taken.difference_update(rows)
 
-    def room(self) -> Room:
+    def pressure(self) -> float:
         while self._evict_old():
             pass
-        return super().room()
+        return super().pressure()
 
     def dead_letters(self, limit: int) -> list[KeptLetter]:
         """The latest ones first."""
@@ -309,8 +289,10 @@ class Spool(Database):
                     if excess <= 0:
                         break
         _evict(db, counts, evicted)
-        if excess > 0:
-            _evict_held(db, counts, excess)
+        if excess > 0:  # what is held came last, so it goes last
+            dropped = held.take_droppable(db, excess)
+            add(counts, "evicted", sum(row.lines_within_reason() for row in dropped))
+            withdraw_held(db, counts, dropped)
         last = evicted[-1] if evicted else self._droppable_after
         return min(last, min(self._taken, default=HIGHEST) - 1)
 
@@ -327,22 +309,10 @@ class Spool(Database):
                 raise DamagedError(
                     "the table is out of order: a scan finds what a look-up does not"
                 )
-            _withdraw(db, counts, lines, size)
+            withdraw(db, counts, lines, size)
 
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
-        (ready, ready_size), (waiting, waiting_size) = (
-            db.execute(
-                f"SELECT total({LINES}), total(length(body) + 1) FROM {table}"  # noqa: S608
-            ).fetchone()
-            for table in ("rows", "held")
-        )
-        for name, count in counts.items():
-            counts[name] = max(count, 0)
-        counts["held"], counts["pending"] = int(waiting), int(ready + waiting)
-        counts["pending_bytes"] = int(ready_size + waiting_size)
-        missing = missing_lines(counts)
-        add(counts, "corrupt" if missing > 0 else "spooled", abs(missing))
-        return f"{counts['pending']} pending lines are kept, {max(missing, 0)} are lost"
+        return recount(db, counts)
 
 
 def _bodies(lines: Sequence[bytes], droppable: int) -> Iterator[tuple[int, bytes, int]]:
@@ -352,35 +322,7 @@ def _bodies(lines: Sequence[bytes], droppable: int) -> Iterator[tuple[int, bytes
 def _evict(db: sqlite3.Connection, counts: Counts, rows: Sequence[int]) -> None:
     _, lines, size = delete_rows(db, rows)
     add(counts, "evicted", lines)
-    _withdraw(db, counts, lines, size)
-
-
-def _evict_held(db: sqlite3.Connection, counts: Counts, excess: int) -> None:
-    """What is held came last, so it goes last."""
-    taken = held.take_droppable(db, excess)
-    lines = sum(row.lines_within_reason() for row in taken)
-    add(counts, "evicted", lines)
-    _withdraw_held(db, counts, lines)
-    _withdraw(db, counts, lines, sum(len(row.body) + 1 for row in taken))
-
-
-def _withdraw(db: sqlite3.Connection, counts: Counts, lines: int, size: int) -> None:
-    """Take deleted rows off the pending counts; what no other count has taken is corrupt.
-
-    What damage did to a row's number of lines comes to light when the last row is gone.
-    """
-    left = db.execute(
-        "SELECT EXISTS (SELECT 1 FROM rows) OR EXISTS (SELECT 1 FROM held)"
-    ).fetchone()[0]
-    counts["pending"] = max(counts.get("pending", 0) - lines, 0) if left else 0
-    counts["pending_bytes"] = max(counts.get("pending_bytes", 0) - size, 0) if left else 0
-    add(counts, "corrupt", missing_lines(counts))
-
-
-def _withdraw_held(db: sqlite3.Connection, counts: Counts, lines: int) -> None:
-    """Likewise what has left `held`: while a row is there the count is not 0."""
-    left = db.execute("SELECT EXISTS (SELECT 1 FROM held)").fetchone()[0]
-    counts["held"] = max(counts.get("held", 0) - lines, 1) if left else 0
+    withdraw(db, counts, lines, size)
 
 
 def _keep_latest(db: sqlite3.Connection, table: str, limit: int) -> None:

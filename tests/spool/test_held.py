@@ -386,14 +386,14 @@ def test_no_age_is_made_of_a_time_that_is_no_date(tmp_path: Path) -> None:
         boot=BOOT,
     )
     spool.commit(Group(rows=[b"inherited t=1 5"], held=[line(7)]))
-    spool.room()
+    spool.pressure()
     now_ns = NOON
-    spool.room()
+    spool.pressure()
     spool.release(NOON)
-    spool.room()
+    spool.pressure()
     assert len(read_all(spool)) == 2
     now_ns += 3600 * SECOND + 1
-    spool.room()
+    spool.pressure()
     assert read_all(spool) == [b"inherited t=1 5"]
     assert spool.totals().evicted == 1
     spool.close()
