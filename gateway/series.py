@@ -16,9 +16,9 @@ Before there is a time of day (`gateway.times`) every observation gets an arriva
 one with a device's time: only later is it known which of the two will be its time.
 
 Remembered are the last `TIMES_KEPT` device times of the last `SERIES_KEPT` series: a repetition
-from further back is stored again as what it was, which changes nothing. Limits: the first series
-made after a restart know nothing of times given before it, and after `SETBACKS_TOLD_APART` setbacks
-places are given again: two arrivals then meet if they agree to the nanosecond.
+from further back is stored again as what it was, which changes nothing. Limits: after a
+restart nothing is known of times given before it, and after `SETBACKS_TOLD_APART` setbacks places
+are given again: two arrivals then meet if they agree to the nanosecond.
 """
 
 from collections.abc import Mapping
@@ -105,6 +105,13 @@ class SeriesHistory:
             self._latest_ns += offset_ns
 
     def _next_arrival(self, received_at_ns: int) -> int:
+        if (  # as nearly always
+            received_at_ns > self._latest_ns
+            and received_at_ns % 1000 != _SET_APART
+            and received_at_ns not in self._points
+        ):
+            self._received_ns = self._arrival_ns = self._latest_ns = received_at_ns
+            return received_at_ns
         time_ns = max(received_at_ns, self._arrival_ns + 1)
         if self._received_ns - received_at_ns >= _SETBACK_NS:
             self._setbacks = self._setbacks % SETBACKS_TOLD_APART + 1

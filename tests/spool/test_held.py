@@ -3,50 +3,19 @@
 import random
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import StoreError
-from gateway.model import FieldValue, Group, Observation, TimeSource
-from gateway.sinks.line_protocol import encode, make_series
+from gateway.model import Group
 from gateway.spool import held
 from gateway.spool.rows import ROW_BYTES
 from gateway.spool.store import NEVER_SET, Spool
-from gateway.times import FUTURE_MAX_NS, PAST_MAX_NS
 from tests.spool.conftest import OpenSpool
+from tests.spool.held_lines import BOOT, NOON, SECOND, line, observation, with_date
 from tests.spool.test_store import read_all
-
-SECOND = 10**9
-NOON = 1_800_000_000 * SECOND
-"""The date of the machine's start."""
-
-BOOT = "first boot"
-
-
-def observation(
-    fields: Mapping[str, FieldValue],
-    arrived_ns: int,
-    stated_ns: int | None = None,
-    *,
-    device: str = "a b,c=d",
-) -> Observation:
-    series = make_series("sen sor", {"device": device})
-    if stated_ns is None:
-        return Observation(series, fields, arrived_ns, arrived_ns, TimeSource.ARRIVAL)
-    return Observation(series, fields, stated_ns, arrived_ns, TimeSource.DEVICE)
-
-
-def line(arrived_ns: int, stated_ns: int | None = None) -> bytes:
-    """A held line as the spool packs it."""
-    return held.pack(observation({"t": 1.5}, arrived_ns, stated_ns))
-
-
-def with_date(arrived_ns: int) -> bytes:
-    """The same, released."""
-    return encode(observation({"t": 1.5}, NOON + arrived_ns))
 
 
 def release_all(spool: Spool, offset_ns: int = NOON) -> int:
@@ -64,95 +33,6 @@ def check_balance(spool: Spool) -> None:
     )
     lines = read_all(spool)
     assert totals.pending == len(lines) + spool.held()
-
-
-# ---------------------------------------------------------------------------------- a line
-
-TEXTS = [
-    "",
-    "7",
-    " 7",
-    "1 2",
-    "x 1800000000000000000",
-    "x 1800000000000000000 42",
-    '" 5 6',
-    '\\" 5 6',
-    "\\",
-    " ",
-    '"',
-    "=5 6 7",
-    "a=1 2",
-    "-1 -2",
-    "\n8 9",
-]
-
-
-@pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("name", ["t", "t 5", "5", "1800000000000000000 42", "t=1 2", '"'])
-def test_a_held_line_is_read_from_its_end_whatever_stands_in_it(text: str, name: str) -> None:
-    several: list[dict[str, FieldValue]] = [
-        {name: text},
-        {name: 7.0},
-        {"a": 1.0, name: text},
-        {name: text, "z 1": 2e16},
-    ]
-    for fields in several:
-        for arrived_ns in (0, 1, 42 * SECOND, 10**17):
-            plain = observation(fields, arrived_ns)
-            assert held.dated(held.pack(plain), NOON) == encode(
-                plain._replace(time_ns=NOON + arrived_ns)
-            )
-            date_ns = NOON + arrived_ns
-            right = observation(fields, arrived_ns, date_ns - SECOND)
-            assert held.dated(held.pack(right), NOON) == encode(right)
-            wrong = observation(fields, arrived_ns, date_ns - 2 * PAST_MAX_NS)
-            assert held.dated(held.pack(wrong), NOON) == encode(wrong._replace(time_ns=date_ns))
-
-
-def test_random_lines_are_read_from_their_end() -> None:
-    rng = random.Random(4)
-    alphabet = '0123456789 -=",\\xn\n'
-    for _ in range(5_000):
-        fields = {
-            "".join(rng.choices(alphabet, k=rng.randrange(1, 12))): (
-                rng.choice([rng.random(), float(rng.randrange(10**18)), -1e300])
-                if rng.random() < 0.4
-                else "".join(rng.choices(alphabet, k=rng.randrange(25)))
-            )
-            for _ in range(rng.randrange(1, 4))
-        }
-        device = "".join(rng.choices(alphabet, k=8)) or "x"
-        arrived_ns = rng.randrange(10 ** rng.randrange(1, 17))
-        made = observation(fields, arrived_ns, device=device)
-        assert held.dated(held.pack(made), NOON) == encode(made._replace(time_ns=NOON + arrived_ns))
-        stated = observation(fields, arrived_ns, NOON + arrived_ns - 5, device=device)
-        assert held.dated(held.pack(stated), NOON) == encode(stated)
-
-
-@pytest.mark.parametrize(
-    ("late_ns", "is_believed"),
-    [
-        (0, True),
-        (PAST_MAX_NS, True),
-        (PAST_MAX_NS + 1, False),
-        (-FUTURE_MAX_NS, True),
-        (-FUTURE_MAX_NS - 1, False),
-    ],
-)
-def test_a_device_s_time_is_judged_as_if_it_had_arrived_with_a_date(
-    *, late_ns: int, is_believed: bool
-) -> None:
-    date_ns = NOON + 7 * SECOND
-    found = held.dated(line(7 * SECOND, date_ns - late_ns), NOON)
-    assert found.endswith(b" %d" % (date_ns - late_ns if is_believed else date_ns))
-
-
-def test_with_a_time_of_day_a_line_is_a_line() -> None:
-    made = observation({"t": 1.5}, NOON, NOON - 5)
-    assert held.pack(made) == encode(made)
-
-
-# --------------------------------------------------------------------------------- the store
 
 
 def test_held_lines_are_on_disk_and_not_delivered_until_they_have_their_time(
@@ -291,8 +171,9 @@ def test_a_corrupt_row_gets_no_time_and_is_counted(
 
 
 def test_counts_that_are_damaged_are_mended_and_end_neither_too_early_nor_never(
-    open_spool: OpenSpool, tmp_path: Path
+    open_spool: OpenSpool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(held, "ROWS_TAKEN", 1)
     for name, wrong, left in (
         ("held", 0, 3),
         ("held", 2, 3),
@@ -304,7 +185,9 @@ def test_counts_that_are_damaged_are_mended_and_end_neither_too_early_nor_never(
     ):
         path = tmp_path / f"{name}-{wrong}-{left}" / "spool.db"
         spool = open_spool(path)
-        spool.commit(Group(rows=[b"t=1 5"], held=[line(n) for n in range(left)]))
+        spool.commit(Group(rows=[b"t=1 5"]))
+        for number in range(left):
+            spool.commit(Group(held=[line(number)]))
         spool.close()
         tamper(spool, "INSERT OR REPLACE INTO totals VALUES (?, ?)", name, wrong)
         spool = open_spool(path)
