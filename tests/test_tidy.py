@@ -45,6 +45,9 @@ EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
+    "cli_options",
+    "cli_spool",
+    "output",
     "sources",
     "settings",
     "edges",

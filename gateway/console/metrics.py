@@ -93,6 +93,14 @@ class _GatewayCollector(Collector):
         yield _plain("held_lines", "Of these, those that wait for the clock to be trusted.", held)
         if isinstance(store, Spool):
             yield _plain("pending_bytes", "Bytes of these lines.", store.pending_bytes())
+            letters = store.letter_counts()
+            yield _plain("dead_letters", "Refused lines that are kept.", letters.kept)
+            yield _plain("dead_letter_bytes", "What they take.", letters.kept_bytes)
+            yield CounterMetricFamily(
+                f"{_PREFIX}_dead_letters_forgotten",
+                "Refused lines that made room for later ones.",
+                letters.forgotten,
+            )
         accepting = committer.admission.has_room
         yield _plain("store_has_room", "0: sources that can wait stay away.", accepting)
         stuck = bool(committer.problem)

@@ -173,6 +173,10 @@ class Database:
         """Make the counts agree with what the tables hold after damage; words for the operator."""
         raise NotImplementedError
 
+    def _misses_counts(self, counts: Counts) -> bool:  # noqa: ARG002
+        """Whether the file is of an earlier version, which did not count everything yet."""
+        return False
+
     @contextmanager
     def _transaction(self) -> Iterator[tuple[sqlite3.Connection, Counts]]:
         """All or nothing, with a copy of the counts that becomes valid with the commit."""
@@ -229,11 +233,13 @@ class Database:
             db.execute("PRAGMA journal_mode = WAL")
             stored = load_counts(db)
             self._counts = stored.copy()
-            if missing_lines(stored) or any(count < 0 for count in stored.values()):
+            damaged = missing_lines(stored) or any(count < 0 for count in stored.values())
+            if damaged or self._misses_counts(stored):
                 db.execute("BEGIN IMMEDIATE")
                 lost = self._repair(db, self._counts)
                 save_counts(db, self._counts, stored)
                 db.execute("COMMIT")
+            if damaged:
                 self.warnings.append(f"{self.path} had damaged counts: {lost}")
             on_error.pop_all()
         return db

@@ -5,19 +5,21 @@ the counts. A row is checked against its own CRC when it is read; one that fails
 counted, never delivered. Rows that are read are taken: nobody gets them again, and nothing evicts
 them, until they are settled. At the limit the oldest droppable rows are evicted by the very
 transaction that brings new ones, so the limit holds at every instant. Limits: rows of `ROW_BYTES`
-(a longer line has a row to itself); of corrupt rows and dead letters the latest are kept.
+(a longer line has a row to itself); of corrupt rows the latest are kept. Dead letters: `letters`.
 """
 
+import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from gateway.model import Batch, DeadLetter, Group, Observation
-from gateway.spool import held
+from gateway.spool import held, letters
 from gateway.spool.counts import Counts, add
-from gateway.spool.database import DamagedError, Database, pragma, put_shared, storable
+from gateway.spool.database import DamagedError, Database, pragma, put_shared
+from gateway.spool.letters import KeptLetter, LetterCounts
 from gateway.spool.pending import recount, withdraw, withdraw_held
 from gateway.spool.rows import (
     CORRUPT_ROWS_MAX,
@@ -30,8 +32,6 @@ from gateway.spool.rows import (
 )
 from gateway.times import is_since_boot
 
-DEAD_LETTERS_MAX = 100_000
-MESSAGE_CHARS_MAX = 500
 NEVER_SET = (
     "the clock was never set before the machine was started again: "
     "the line ends with nanoseconds since that earlier start"
@@ -45,14 +45,6 @@ _SHRINK_FREE_MIN = 1024
 
 EVICTED_ROWS_MAX = 1_000
 """In one transaction, of those that are too old."""
-
-
-class KeptLetter(NamedTuple):
-    """A dead letter in the spool."""
-
-    id: int
-    at_ns: int
-    letter: DeadLetter
 
 
 class Spool(Database):
@@ -94,6 +86,7 @@ class Spool(Database):
         self._now_ns = now_ns
         self._boot = boot
         self._max_age_ns = max_age_ns
+        self._letter_bytes_max = max_bytes // letters.SHARE_OF_SPOOL
         self._last_seq = 0
         """Numbers are not used again while a reader may remember one."""
         self._taken: set[int] = set()
@@ -144,19 +137,17 @@ class Spool(Database):
     def commit(self, group: Group[bytes]) -> None:
         """On return the group is on disk. Raises StoreError: nothing of it is; try again."""
         with self._transaction() as (db, counts):
-            last = self._insert(db, [*_bodies(group.rows, 0), *_bodies(group.droppable, 1)])
-            waiting = [*_bodies(group.held, 0), *_bodies(group.held_droppable, 1)]
+            self._append(db, counts, [*_bodies(group.rows), *_bodies(group.droppable, 1)])
+            waiting = [*_bodies(group.held), *_bodies(group.held_droppable, 1)]
             held.put(db, self._boot, self._now_ns(), waiting)
             put_shared(db, group)
             waits = (*group.held, *group.held_droppable)
-            came = (*group.rows, *group.droppable, *waits)
-            add(counts, "spooled", len(came))
-            add(counts, "pending", len(came))
-            add(counts, "pending_bytes", sum(len(row) + 1 for row in came))
+            add(counts, "spooled", len(group.rows) + len(group.droppable) + len(waits))
+            add(counts, "pending", len(waits))
+            add(counts, "pending_bytes", sum(len(row) + 1 for row in waits))
             add(counts, "held", len(waits))
             may_evict = group.droppable or group.held_droppable
             passed = self._evict_excess(db, counts) if may_evict else self._droppable_after
-        self._last_seq = last
         self._droppable_after = passed
 
     def release(self, offset_ns: int) -> None:
@@ -167,15 +158,11 @@ class Spool(Database):
         with self._transaction() as (db, counts):
             taken = held.take(db, self._boot)
             dated, dead, corrupt = held.sort_out(taken, self._boot, offset_ns)
-            last = self._insert(db, dated)
-            self._bury(db, [DeadLetter(line, 0, NEVER_SET) for line in dead])
-            add(counts, "dead", len(dead))
+            self._append(db, counts, dated)
+            self._bury(db, counts, [DeadLetter(line, 0, NEVER_SET) for line in dead])
             held.set_aside(db, corrupt)
             _keep_latest(db, "corrupt_rows", CORRUPT_ROWS_MAX)
-            add(counts, "pending", sum(lines for lines, *_ in dated))
-            add(counts, "pending_bytes", sum(len(body) + 1 for _, body, _ in dated))
             withdraw_held(db, counts, taken)
-        self._last_seq = last
 
     def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
         """Take rows from one end, up to the limits but at least one; None: there is none.
@@ -201,9 +188,8 @@ class Spool(Database):
             found, lines, size = delete_rows(db, rows)
             if found == len(rows) and lines != delivered + len(dead):
                 raise ValueError(f"{lines} lines to settle, not {delivered} and {len(dead)} dead")
-            self._bury(db, dead)
             add(counts, "delivered", delivered)
-            add(counts, "dead", len(dead))
+            self._bury(db, counts, dead)
             withdraw(db, counts, lines, size)
             if counts["corrupt"] < 0:  # rows may be missing only where a salvage has lost them
                 raise ValueError("rows to settle are not there: settled before?")
@@ -215,18 +201,48 @@ class Spool(Database):
             pass
         return super().pressure()
 
+    def space(self) -> dict[str, int]:
+        """Bytes on disk and their limits."""
+        with self._open() as db:
+            return {
+                "file": pragma(db, "page_count") * pragma(db, "page_size"),
+                "free_pages": pragma(db, "freelist_count") * pragma(db, "page_size"),
+                "log": self._log_bytes(),
+                "max": self._max_bytes or 0,
+                "disk_free": shutil.disk_usage(self.path.parent).free,
+                "min_free": self._min_free,
+            }
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The database, for looking; what SQLite raises becomes a StoreError."""
+        with self._open() as db:
+            yield db
+
     def dead_letters(self, limit: int) -> list[KeptLetter]:
         """The latest ones first."""
         with self._open() as db:
-            rows = db.execute(
-                "SELECT id, at_ns, line, status, message FROM dead_letters "
-                "ORDER BY id DESC LIMIT ?",
-                (limit,),
-            ).fetchall()
-        return [KeptLetter(key, at_ns, DeadLetter(*letter)) for key, at_ns, *letter in rows]
+            return letters.find(db, letters.ALL, limit=limit, max_bytes=2**63, newest=True)
 
-    def _insert(self, db: sqlite3.Connection, bodies: Iterable[tuple[int, bytes, int]]) -> int:
-        """Add rows at the end: lines, body, whether it may be dropped. The last number given."""
+    def letter_counts(self) -> LetterCounts:
+        """What became of the dead letters; cheap, any thread."""
+        return letters.counts_of(self._counts)
+
+    def retry(self, mended: Sequence[tuple[KeptLetter, bytes]]) -> None:
+        """Put dead letters that were just found back for delivery, as these lines; all or none."""
+        with self._transaction() as (db, counts):
+            self._append(db, counts, [*_bodies([line for _, line in mended])])
+            letters.retried(db, counts, [letter for letter, _ in mended])
+
+    def drop(self, unwanted: Sequence[KeptLetter]) -> None:
+        """Delete dead letters that were just found; all or none."""
+        with self._transaction() as (db, counts):
+            letters.dropped(db, counts, unwanted)
+
+    def _append(
+        self, db: sqlite3.Connection, counts: Counts, bodies: Sequence[tuple[int, bytes, int]]
+    ) -> None:
+        """Add rows to what is pending: lines, body, whether it may be dropped."""
         now_ns = self._now_ns()
         last = max(db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0, self._last_seq)
         rows = [
@@ -234,16 +250,12 @@ class Spool(Database):
             for seq, (lines, body, droppable) in enumerate(bodies, last + 1)
         ]
         db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", rows)
-        return last + len(rows)
+        add(counts, "pending", sum(lines for lines, *_ in bodies))
+        add(counts, "pending_bytes", sum(len(body) + 1 for _, body, _ in bodies))
+        self._last_seq = last + len(rows)
 
-    def _bury(self, db: sqlite3.Connection, dead: Sequence[DeadLetter]) -> None:
-        now_ns = self._now_ns()
-        db.executemany(
-            "INSERT INTO dead_letters (at_ns, status, message, line) VALUES (?, ?, ?, ?)",
-            [(now_ns, d.status, storable(d.message[:MESSAGE_CHARS_MAX]), d.line) for d in dead],
-        )
-        if dead:
-            _keep_latest(db, "dead_letters", DEAD_LETTERS_MAX)
+    def _bury(self, db: sqlite3.Connection, counts: Counts, dead: Sequence[DeadLetter]) -> None:
+        letters.put(db, counts, dead, at_ns=self._now_ns(), max_bytes=self._letter_bytes_max)
 
     def _evict_old(self) -> bool:
         """Evict a number of rows that are too old; whether there may be more."""
@@ -311,11 +323,16 @@ class Spool(Database):
                 )
             withdraw(db, counts, lines, size)
 
+    def _misses_counts(self, counts: Counts) -> bool:
+        return letters.missing(counts) != 0
+
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
-        return recount(db, counts)
+        words = recount(db, counts)
+        letters.recount(db, counts)
+        return words
 
 
-def _bodies(lines: Sequence[bytes], droppable: int) -> Iterator[tuple[int, bytes, int]]:
+def _bodies(lines: Sequence[bytes], droppable: int = 0) -> Iterator[tuple[int, bytes, int]]:
     return ((*found, droppable) for found in bodies_of(lines))
 
 

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from gateway.console.render import format_tail
+from gateway.console.render_spool import render_letter, render_look
 from gateway.console.status import Status, imbalances, iso_time, status
 from gateway.console.tail import following
+from gateway.spool import desk
+from gateway.spool.letters import ALL
+from gateway.spool.store import Spool
 from tests.console.rig import START_NS, Rig
 from tests.console.test_metrics import scrape, value
 
@@ -91,6 +95,32 @@ async def test_a_follower_sees_no_date_where_there_is_none(board: Rig) -> None:
         (entry,) = map(json.loads, (await follower.read(board.catalogue.units)).splitlines())
     assert entry["time"] is None
     assert format_tail(entry) == "--:--:-- sensor kitchen site:farm temperature=20 Cel"
+
+
+async def test_what_never_got_a_time_is_a_dead_letter_that_says_so_and_is_not_sent_to_1970(
+    board: Rig, tmp_path: Path
+) -> None:
+    board.say('{"id": "kitchen", "temperature": 20}')
+    await board.commit()
+    board.store.close()
+    spool = Spool.open(
+        tmp_path / "spool.db", max_bytes=2**30, min_free=0, now_ns=board.clock, boot="second boot"
+    )
+    while spool.held():
+        spool.release(START_NS)
+    letters = desk.newest(spool, ALL, 10)
+    assert len(letters) == spool.letter_counts().kept == 2
+    shown = "\n".join(render_letter(letters[0]))
+    assert "the clock was never set" in shown
+    assert "observed     before the time of day was known" in shown
+    assert "retry        only with --line: the line has a time before the year 2000" in shown
+    assert "1970" not in shown
+    step = desk.retry(spool, ALL)
+    assert step["done"] == 0
+    assert len(step["refused"]) == 2
+    look = "\n".join(render_look(desk.look(spool), START_NS))
+    assert "1970" not in look
+    spool.close()
 
 
 def test_what_is_no_date_is_not_shown_as_one() -> None:

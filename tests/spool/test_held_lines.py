@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from gateway.model import FieldValue
 from gateway.sinks.line_protocol import encode
 from gateway.spool import held
 from gateway.times import FUTURE_MAX_NS, PAST_MAX_NS
@@ -32,7 +31,7 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("name", ["t", "t 5", "5", "1800000000000000000 42", "t=1 2", '"'])
 def test_a_held_line_is_read_from_its_end_whatever_stands_in_it(text: str, name: str) -> None:
-    several: list[dict[str, FieldValue]] = [
+    several: list[dict[str, float | str]] = [
         {name: text},
         {name: 7.0},
         {"a": 1.0, name: text},

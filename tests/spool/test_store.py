@@ -184,20 +184,6 @@ def test_row_numbers_are_not_used_again_while_a_reader_remembers_them(
     assert len(rows) == 3
 
 
-def test_dead_letters_are_bounded(open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.spool.store.DEAD_LETTERS_MAX", 100)
-    spool = open_spool()
-    for n in range(0, 120, 10):
-        spool.commit(Group(rows=lines(n, n + 9)))
-        batch = spool.read(10**9, 10**9, newest=False)
-        assert batch is not None
-        spool.settle(batch.rows, 0, [DeadLetter(line, 400, "no") for line in batch.lines])
-    kept = spool.dead_letters(10**9)
-    assert [k.letter.line for k in reversed(kept)] == lines(20, 119)
-    assert spool.dead_letters(1) == kept[:1]
-    assert spool.totals().dead == 120
-
-
 def test_pins_are_kept_and_freed(open_spool: OpenSpool) -> None:
     spool = open_spool()
     text, number = Pin("sensor", "state", is_text=True), Pin("sensor", "power", is_text=False)
