@@ -9,9 +9,11 @@ A batch is settled once each of its lines is either in the database or refused b
 crash at any point only causes lines to be sent again, and a point sent again is the same point.
 
     Deferred, Halted    the same lines again, for ever: with growing pauses, or at long ones
-    TooLarge            halves, by bytes; from then on smaller batches are read
-    Refused             the lines that the server names alone, the others together; where it
-                        names none, halves. A line refused twice is dead.
+    TooLarge            halves, by bytes; for a while smaller batches are read. So with a Deferred
+                        that a smaller batch may spare: a slow line never gets a large one through
+    Refused             those that the server names or describes together, the others together;
+                        where it names none, halves. Dead is a line that was refused twice, the
+                        second time by name or alone.
 """
 
 import asyncio
@@ -22,6 +24,7 @@ from itertools import accumulate
 from typing import NamedTuple, Protocol, TypeVar
 
 from gateway.backoff import Backoff
+from gateway.batch_size import BatchSize
 from gateway.errors import StoreError
 from gateway.model import (
     Batch,
@@ -39,6 +42,11 @@ log = logging.getLogger(__name__)
 BATCH_LINES_MAX = 10_000
 BATCH_BYTES_MIN = 16 * 1024
 """However little a server takes at once, reading less than this at a time makes no sense."""
+LINE_BYTES_SURE = 1024
+"""A line that is no larger is not too large: who says so has something else wrong with it."""
+
+NAMED_MANY = 50
+"""Where a server names so many, there may be more that it doesn't name."""
 
 T = TypeVar("T")
 Lines = Sequence[bytes]
@@ -71,7 +79,7 @@ class _Part(NamedTuple):
 
     lines: Lines
     accused: bool = False
-    """A single line that was refused before."""
+    """Each of them was refused before, and named or suspected."""
 
 
 class Delivery:
@@ -93,7 +101,7 @@ class Delivery:
         self._spool = spool
         self._sink = sink
         self._flush_interval_s = flush_interval_s
-        self._batch_bytes = batch_bytes
+        self._batch_size = BatchSize(batch_bytes, BATCH_BYTES_MIN)
         self._newest_first = newest_first
         self._backoff = backoff
         self._disk_backoff = disk_backoff
@@ -112,6 +120,10 @@ class Delivery:
     def problem(self) -> str:
         """What is in the way, in words for the operator; empty while all is well."""
         return self._sink_problem or self._disk_problem
+
+    @property
+    def _batch_bytes(self) -> int:
+        return self._batch_size.bytes
 
     def notify(self) -> None:
         """There may be something to read: to be called after commits, retries and releases."""
@@ -187,40 +199,51 @@ class Delivery:
         parts = [_Part(lines)]
         while parts:
             part = parts.pop()
+            if self._batch_size.is_reduced and not self._fits(part.lines):
+                parts += _halves(part, accused=part.accused)
+                continue
             receipt = await self._write(part.lines)
             match receipt:
                 case Delivered():
-                    self.delivered_lines += len(part.lines)
-                    self.last_delivered_ns = self._now_ns()
-                case TooLarge() if len(part.lines) > 1:
-                    self._read_less(_size(part.lines) // 2)
-                    parts += map(_Part, _halves(part.lines))
-                case Refused() if not part.accused:
-                    parts += _apart(part.lines, receipt.guilty)
+                    self._count(part.lines)
+                case TooLarge() | Deferred() if len(part.lines) > 1:
+                    self._batch_size.too_much(_size(part.lines))
+                    parts += _halves(part, accused=part.accused)
+                case Deferred():
+                    parts.append(part)
                 case TooLarge(message):
                     dead.append(DeadLetter(part.lines[0], 413, message))
-                case Refused(status, message):
-                    dead.append(DeadLetter(part.lines[0], status, message))
+                case Refused():
+                    parts += _apart(part, receipt, dead)
         if dead:
             log.warning("%d lines refused for good, for example: %s", len(dead), dead[0].message)
         return dead
 
-    def _read_less(self, size: int) -> None:
-        self._batch_bytes = min(self._batch_bytes, max(size, BATCH_BYTES_MIN))
+    def _fits(self, lines: Lines) -> bool:
+        return len(lines) == 1 or self._batch_size.fits(_size(lines))
 
-    async def _write(self, lines: Lines) -> Delivered | TooLarge | Refused:
-        """Until the sink says something about the lines rather than about the world."""
+    def _count(self, lines: Lines) -> None:
+        self.delivered_lines += len(lines)
+        self.last_delivered_ns = self._now_ns()
+        if self._batch_size.is_reduced:
+            self._batch_size.delivered(_size(lines))
+
+    async def _write(self, lines: Lines) -> Delivered | Deferred | TooLarge | Refused:
+        """Until the sink says something about the lines, or their size, rather than the world."""
         while True:
             if not self._sink_problem:  # a halt stays one through its retries
                 self.state = State.SENDING
             receipt = await self._sink.write(lines)
             match receipt:
-                case Deferred(problem, after_s):
+                case Deferred(problem, after_s, smaller):
                     self._wait(State.WAITING, problem)
                     await asyncio.sleep((after_s or 0.0) + self._backoff.next_s())
+                    if smaller and len(lines) > 1 and _size(lines) > BATCH_BYTES_MIN:
+                        return receipt
                 case Halted(problem):
-                    self._wait(State.HALTED, problem)
-                    await asyncio.sleep(self._halt_pause_s)
+                    await self._halt(problem)
+                case TooLarge(problem) if _size(lines) <= LINE_BYTES_SURE and len(lines) == 1:
+                    await self._halt(problem)
                 case _:
                     if self._sink_problem:
                         log.warning("delivery goes on")
@@ -228,6 +251,10 @@ class Delivery:
                     self.state = State.SENDING
                     self._backoff.reset()
                     return receipt
+
+    async def _halt(self, problem: str) -> None:
+        self._wait(State.HALTED, problem)
+        await asyncio.sleep(self._halt_pause_s)
 
     def _wait(self, state: State, problem: str) -> None:
         if problem != self._sink_problem:
@@ -240,22 +267,43 @@ def _size(lines: Lines) -> int:
     return sum(map(len, lines)) + len(lines)
 
 
-def _halves(lines: Lines) -> tuple[Lines, Lines]:
+def _halves(part: _Part, *, accused: bool = False) -> list[_Part]:
     """Two parts of about the same number of bytes, neither empty; the first to go is last."""
+    lines = part.lines
     half = _size(lines) // 2
     ends = accumulate(len(line) + 1 for line in lines)
     middle = next(index for index, end in enumerate(ends, 1) if end >= half)
     middle = min(max(middle, 1), len(lines) - 1)
-    return lines[middle:], lines[:middle]
+    return [_Part(lines[middle:], accused), _Part(lines[:middle], accused)]
 
 
-def _apart(lines: Lines, guilty: Sequence[int]) -> list[_Part]:
-    """Named lines alone, the others together; without names, halves, down to the single line."""
+def _apart(part: _Part, refused: Refused, dead: list[DeadLetter]) -> list[_Part]:
+    """What to send after a refusal; lines that were refused for good are added to the dead."""
+    lines = part.lines
+    guilty = {index: words for index, words in refused.guilty.items() if 0 <= index < len(lines)}
     if len(lines) == 1:
-        return [_Part(lines, accused=True)]
-    named = {index for index in guilty if index < len(lines)}
-    if not named:
-        return [_Part(half) for half in _halves(lines)]
-    others = [line for index, line in enumerate(lines) if index not in named]
-    alone = [_Part([lines[index]], accused=True) for index in sorted(named)]
-    return [*alone, _Part(others)] if others else alone
+        guilty = guilty or {0: refused.message}
+    if part.accused and guilty:
+        dead += [DeadLetter(lines[i], refused.status, guilty[i]) for i in sorted(guilty)]
+        others = [line for index, line in enumerate(lines) if index not in guilty]
+        return [_Part(others)] if others else []
+    named = {*guilty, *(index for index in refused.suspects if 0 <= index < len(lines))}
+    if not named or (len(named) == len(lines) and not guilty):
+        return _halves(part)
+    together = _Part([lines[index] for index in sorted(named)], accused=True)
+    end = max(named) + 1 if len(guilty) >= NAMED_MANY else len(lines)
+    others = [line for index, line in enumerate(lines[:end]) if index not in named]
+    return [together, *_doubling(lines, end), *([_Part(others)] if others else [])]
+
+
+def _doubling(lines: Lines, end: int) -> list[_Part]:
+    """What follows the last of many named lines: servers stop naming after a hundred.
+
+    If it goes on like this, the next part should be as long; if not, the rest should go at once.
+    """
+    parts = []
+    start, size = end, end
+    while start < len(lines):
+        parts.append(_Part(lines[start : start + size]))
+        start, size = start + size, 2 * size
+    return parts[::-1]

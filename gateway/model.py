@@ -244,6 +244,9 @@ class Totals:
     pending: int = 0
 
 
+NOBODY: Mapping[int, str] = MappingProxyType({})
+
+
 class Delivered(NamedTuple):
     """The database has every line of the batch."""
 
@@ -253,6 +256,8 @@ class Deferred(NamedTuple):
 
     problem: str
     after_s: float | None = None
+    smaller: bool = False
+    """It may have taken too long for its size: fewer lines at once may get through."""
 
 
 class Halted(NamedTuple):
@@ -272,8 +277,10 @@ class Refused(NamedTuple):
 
     status: int
     message: str
-    guilty: tuple[int, ...] = ()
-    """Indices of the bad lines, where the server names them."""
+    guilty: Mapping[int, str] = NOBODY
+    """Bad lines by index, where the server names them, each with the words about it."""
+    suspects: Sequence[int] = ()
+    """Indices of lines that fit the words. Good ones may be among them."""
 
 
 Receipt = Delivered | Deferred | Halted | TooLarge | Refused

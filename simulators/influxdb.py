@@ -1,17 +1,10 @@
 """A strict InfluxDB 1, 2 or 3 on a free loopback port: what real servers answer to writes.
 
-Each generation treats a batch with a bad line in its own way:
-
-* version 1  stores the good lines and answers 400; but a type conflict within a batch that opens
-             a new shard (seven days of data) loses all lines of that shard, once
-* version 2  stores nothing where a line cannot be parsed (400), the other lines where a type
-             conflicts (422)
-* version 3  stores the good lines and answers 400 with the number of each bad one
-
-`points` holds what is stored: series and time -> fields, united as real servers unite them.
+What it stores of a batch and says about it is in `influxdb_store`; `points` holds what is stored:
+series and time -> fields, united as real servers unite them.
 `faults` are worked off first, one per request to write: any status, a delay, a connection cut
-before or after the lines were stored. Left out: strings spanning several lines, retention, and
-queries other than CREATE DATABASE.
+before or after the lines were stored. Left out: strings spanning several lines, and queries other
+than CREATE DATABASE. What goes wrong below HTTP is in `rude_http`.
 """
 
 import asyncio
@@ -23,14 +16,15 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import Self
 
 from aiohttp import web
 
-from simulators.line_protocol import LineError, Point, Value, parse
+from simulators.influxdb_store import Limits, Said, Storage
+from simulators.line_protocol import Value
 
 V1, V2, V3 = 1, 2, 3
-SHARD_NS = 7 * 86_400 * 10**9
+ERROR_HEADER_MAX = 1024
 BODY_BYTES_MAX = {1: 25_000_000, 2: 50_000_000, 3: 10 * 1024 * 1024}
 VERSIONS = {1: "1.6.7", 2: "2.7.11", 3: "3.4.0"}
 WRITE_PATHS = {1: "/write", 2: "/api/v2/write", 3: "/api/v3/write_lp"}
@@ -48,7 +42,6 @@ UNITS_NS = {
     2: {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9},
     3: {"nanosecond": 1, "microsecond": 10**3, "millisecond": 10**6, "second": 10**9},
 }
-BAD_LINES_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +59,6 @@ class Fault:
     """The lines are written all the same."""
 
 
-class BadLine(NamedTuple):
-    number: int
-    line: str
-    reason: str
-    dropped: bool = False
-    """Readable, but not to be stored."""
-
-
 class Influx:
     """The server; enter it to have it listen at `url`."""
 
@@ -87,25 +72,34 @@ class Influx:
         username: str = "",
         password: str = "",
         body_bytes_max: int = 0,
+        databases_max: int = 0,
+        limits: Limits | None = None,
+        accept_partial: bool = True,
     ) -> None:
+        """`databases_max` and `accept_partial` are version 3's."""
         self.version = version
         self.databases = set(databases)
         self.body_bytes_max = body_bytes_max or BODY_BYTES_MAX[version]
         self.faults: deque[Fault] = deque()
-        self.points: dict[tuple[str, int], dict[str, Value]] = {}
         self.writes: list[int] = []
         """The number of lines of each request to write that got as far as being read."""
         self.url = ""
         self._org = org
         self._credentials = _credentials(version, token, username, password)
-        self._types: dict[int, dict[tuple[str, str], str]] = {}
-        """Shard -> (measurement, field) -> type; version 3 has a single one, for ever."""
+        self._databases_max = databases_max
+        self._accept_partial = accept_partial
+        self._storage = Storage(version, limits or Limits())
         self._runner: web.AppRunner
+
+    @property
+    def points(self) -> dict[tuple[str, int], dict[str, Value]]:
+        return self._storage.points
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=1 << 30)
         app.router.add_get("/ping", self._ping, allow_head=False)
         app.router.add_post(WRITE_PATHS[self.version], self._write)
+        app.router.add_route("*", WRITE_PATHS[self.version], self._wrong_method)
         if self.version == V1:
             app.router.add_post("/query", self._query)
         app.router.add_route("*", "/{path:.*}", self._elsewhere)
@@ -137,6 +131,9 @@ class Influx:
             )
         return web.Response(status=404, text="404 page not found\n")
 
+    async def _wrong_method(self, request: web.Request) -> web.Response:
+        raise web.HTTPMethodNotAllowed(request.method, ["OPTIONS", "POST"])
+
     async def _query(self, request: web.Request) -> web.Response:
         if refusal := self._refuse_credentials(request):
             return refusal
@@ -164,21 +161,40 @@ class Influx:
         if refusal:
             return refusal
         if len(body) > self.body_bytes_max:
-            return self._error(413, "Request Entity Too Large")
+            return self._too_large()
         if request.headers.get("Content-Encoding") == "gzip":
             try:
                 body = gzip.decompress(body)
             except (OSError, EOFError, zlib.error) as error:
-                return self._error(400, f"gzip: invalid header: {error}")
+                words = "unexpected EOF" if isinstance(error, EOFError) else "gzip: invalid header"
+                return self._error(500 if self.version == V2 else 400, words)
         if self.version == V3 and len(body) > self.body_bytes_max:
-            return self._error(413, f"max request size ({self.body_bytes_max} bytes) exceeded")
+            return self._too_large()
         precision = request.query.get("precision", {3: "nanosecond"}.get(self.version, "ns"))
         unit_ns = UNITS_NS[self.version].get(precision, 1 if self.version == V1 else 0)
         if not unit_ns:
             return self._error(
                 400, "invalid precision; valid precision units are ns, us, ms, and s"
             )
-        return self._store(body.decode("utf-8", "replace"), unit_ns)
+        text = body.decode("utf-8", "replace")
+        self.writes.append(len(text.removesuffix("\n").split("\n")))
+        partial = self._accept_partial and request.query.get("accept_partial") != "false"
+        return self._say(self._storage.write(text, unit_ns, partial=partial))
+
+    def _too_large(self) -> web.Response:
+        if self.version == V3:
+            words = f"max request size ({self.body_bytes_max} bytes) exceeded"
+            return self._say(Said(413, words, is_plain=True))
+        return self._error(413, "Request Entity Too Large")
+
+    def _say(self, said: Said) -> web.Response:
+        if said.is_plain:
+            return web.Response(status=said.status, text=said.words)
+        if said.document:
+            return web.json_response(said.document, status=said.status)
+        return (
+            self._error(said.status, said.words) if said.words else web.Response(status=said.status)
+        )
 
     def _refuse_credentials(self, request: web.Request) -> web.Response | None:
         if not self._credentials or request.headers.get("Authorization") in self._credentials:
@@ -199,6 +215,9 @@ class Influx:
         if self.version == V1 and "rp" in query:
             return self._error(500, f"retention policy not found: {query['rp']}")
         if self.version == V3:
+            most = self._databases_max
+            if most and len(self.databases | {name}) > most:
+                return self._error(422, f"Adding a new database would exceed limit of {most}")
             self.databases.add(name)
         elif name not in self.databases:
             what = "database not found: " if self.version == V1 else "bucket "
@@ -206,76 +225,6 @@ class Influx:
                 404, f'{what}"{name}"' + (" not found" if self.version == V2 else "")
             )
         return None
-
-    def _store(self, text: str, unit_ns: int) -> web.Response:
-        points: list[tuple[int, str, Point]] = []
-        bad: list[BadLine] = []
-        lines = text.removesuffix("\n").split("\n")
-        self.writes.append(len(lines))
-        if self.version == V3 and not text.strip():
-            return self._error(400, "incoming write was empty")
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            try:
-                points.append((number, line, parse(line, unit_ns, self.version)))
-            except LineError as error:
-                bad.append(BadLine(number, line, str(error)))
-        if bad and self.version == V2:
-            return self._error(400, _unable_to_parse(bad))
-        lost_shards = self._open_shards(points) if self.version == V1 else set[int]()
-        for number, line, point in points:
-            if self._shard(point) in lost_shards:
-                continue
-            if problem := _reserved(point) or self._conflict(point):
-                bad.append(BadLine(number, line, problem, dropped=True))
-            else:
-                self.points.setdefault((point.series, point.time_ns), {}).update(point.fields)
-        if lost_shards:
-            return self._error(400, "field type conflict")
-        return self._complain(bad, len(points)) if bad else web.Response(status=204)
-
-    def _open_shards(self, points: list[tuple[int, str, Point]]) -> set[int]:
-        """Version 1's new shards in which two lines of the batch disagree about a type."""
-        lost = set()
-        for shard in {self._shard(point) for *_, point in points} - self._types.keys():
-            if any(self._conflict(point) for *_, point in points if self._shard(point) == shard):
-                lost.add(shard)
-        return lost
-
-    def _shard(self, point: Point) -> int:
-        return 0 if self.version == V3 else point.time_ns // SHARD_NS
-
-    def _conflict(self, point: Point) -> str:
-        """Why the line's types cannot be stored; else they are remembered."""
-        types = self._types.setdefault(self._shard(point), {})
-        for name, value in point.fields.items():
-            known = types.get((point.measurement, name))
-            if known and known != _type(value):
-                return (
-                    f'field type conflict: input field "{name}" on measurement'
-                    f' "{point.measurement}" is type {_type(value)}, already exists as type {known}'
-                )
-        for name, value in point.fields.items():
-            types[point.measurement, name] = _type(value)
-        return ""
-
-    def _complain(self, bad: list[BadLine], good: int) -> web.Response:
-        dropped = [line for line in bad if line.dropped]
-        if self.version == V3:
-            found = [
-                {"original_line": line, "line_number": number, "error_message": reason}
-                for number, line, reason, _ in sorted(bad)[:BAD_LINES_MAX]
-            ]
-            document = {"error": "partial write of line protocol occurred", "data": found}
-            return web.json_response(document, status=400)
-        if self.version == V2:
-            message = f"partial write: {dropped[0].reason} dropped={len(dropped)}"
-            return self._error(422, f"failure writing points to database: {message}")
-        if dropped:  # hides what could not be parsed
-            return self._error(400, f"partial write: {dropped[0].reason} dropped={len(dropped)}")
-        unable = _unable_to_parse(bad)
-        return self._error(400, f"partial write: {unable} dropped=0" if good else unable)
 
     def _error(self, status: int, words: str) -> web.Response:
         if self.version == V2:
@@ -285,12 +234,14 @@ class Influx:
                 404: "not found",
                 413: "request too large",
                 422: "unprocessable entity",
+                500: "internal error",
             }
             document = {"code": codes[status], "message": words}
             headers = {"X-Platform-Error-Code": codes[status]}
         else:
             document = {"error": words}
-            headers = {"X-Influxdb-Error": words.replace("\n", " ")} if self.version == V1 else {}
+            flat = words.replace("\n", " ")[:ERROR_HEADER_MAX]
+            headers = {"X-Influxdb-Error": flat} if self.version == V1 else {}
         return web.Response(
             status=status,
             text=json.dumps(document) + "\n",
@@ -306,17 +257,3 @@ def _credentials(version: int, token: str, username: str, password: str) -> set[
     if not token:
         return set()
     return {f"Token {token}", f"Bearer {token}"}
-
-
-def _reserved(point: Point) -> str:
-    if "time" not in {*point.tags, *point.fields}:
-        return ""
-    return f'invalid tag key: input tag "time" on measurement "{point.measurement}" is invalid'
-
-
-def _unable_to_parse(bad: list[BadLine]) -> str:
-    return "\n".join(f"unable to parse '{line.line}': {line.reason}" for line in bad)
-
-
-def _type(value: Value) -> str:
-    return {float: "float", int: "integer", bool: "boolean", str: "string"}[type(value)]

@@ -126,7 +126,8 @@ class Server:
         self.stored += [line for line in lines if not line.startswith(b"bad")]
         if not guilty:
             return Delivered()
-        return Refused(400, "unable to parse", guilty if self.names_guilty else ())
+        words = dict.fromkeys(guilty, "unable to parse")
+        return Refused(400, "unable to parse", words if self.names_guilty else {})
 
 
 def make(
@@ -309,7 +310,7 @@ def test_a_line_is_refused_twice_before_it_dies() -> None:
 @pytest.mark.parametrize("guilty", [(7,), (99,), (0, 1, 2)])
 def test_wrongly_named_lines_survive(guilty: tuple[int, ...]) -> None:
     lines = numbered(8, bad=[3])
-    spool, server = Spool([lines]), Server(Refused(400, "line 8", guilty))
+    spool, server = Spool([lines]), Server(Refused(400, "line 8", dict.fromkeys(guilty, "bad")))
     deliver_all(spool, server)
     assert [letter.line for letter in spool.dead] == [b"bad 3"]
     assert spool.delivered == 7

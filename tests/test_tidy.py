@@ -36,6 +36,7 @@ CORE = {
     "normalize",
     "series",
     "backoff",
+    "batch_size",
     "topics",
     "payloads",
     "objects",

@@ -20,6 +20,8 @@ from typing import Self
 
 import pytest
 
+from gateway.sinks.influxdb import InfluxSink, InfluxTarget
+
 START_S = 20.0
 
 needs_influxd = pytest.mark.skipif(
@@ -36,6 +38,7 @@ bind-address = "127.0.0.1:{rpc_port}"
   dir = "{directory}/data"
   wal-dir = "{directory}/wal"
   index-version = "inmem"
+{data}
 [monitor]
   store-enabled = false
 [http]
@@ -44,15 +47,35 @@ bind-address = "127.0.0.1:{rpc_port}"
   max-body-size = {body_bytes_max}
   log-enabled = false
   pprof-enabled = false
+{http}
 """
+
+
+def sink_of(server: "Influxd", database: str, timeout_s: float = 10.0) -> InfluxSink:
+    return InfluxSink(
+        InfluxTarget(1, server.url, database=database, timeout_s=timeout_s), time.time_ns
+    )
+
+
+async def count(sink: InfluxSink) -> object:
+    """How many points have the field `f` in `m`."""
+    rows = await sink.query_v1('SELECT count("f") FROM "m"')
+    return rows[0]["count"] if rows else 0
 
 
 class Influxd:
     """One server; ends with the context."""
 
     def __init__(
-        self, directory: Path, *, body_bytes_max: int = 25_000_000, auth: bool = False
+        self,
+        directory: Path,
+        *,
+        body_bytes_max: int = 25_000_000,
+        auth: bool = False,
+        data: str = "",
+        http: str = "",
     ) -> None:
+        """`data` and `http` are further lines for these sections of its configuration."""
         self._directory = directory / "influxd"
         self._directory.mkdir()
         self._config = self._directory / "influxd.conf"
@@ -65,6 +88,8 @@ class Influxd:
                 rpc_port=rpc_port,
                 body_bytes_max=body_bytes_max,
                 auth=str(auth).lower(),
+                data=data,
+                http=http,
             )
         )
         self._process: subprocess.Popen[bytes] | None = None

@@ -2,18 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from gateway.backoff import Backoff
-from gateway.delivery import Delivery, State
+from gateway.delivery import State
 from gateway.errors import TransportError
 from gateway.model import (
-    Batch,
-    DeadLetter,
     Deferred,
     Delivered,
     FieldValue,
@@ -26,68 +22,11 @@ from gateway.model import (
 from gateway.sinks.influxdb import InfluxSink, InfluxTarget
 from gateway.sinks.line_protocol import encode, make_series
 from simulators.influxdb import Influx
-from tests.integration.influxd import Influxd, needs_influxd
+from simulators.influxdb_store import Limits
+from tests.deliveries import NOW_NS, OneBatch, deliver, delivery_of, lines
+from tests.integration.influxd import Influxd, needs_influxd, sink_of
 
 pytestmark = [pytest.mark.integration, needs_influxd]
-
-NOW_NS = 1_720_000_000 * 10**9
-
-
-@pytest.fixture(scope="module")
-def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
-    with Influxd(tmp_path_factory.mktemp("influx")) as server:
-        yield server
-
-
-def sink_of(server: Influxd, database: str, timeout_s: float = 10.0) -> InfluxSink:
-    return InfluxSink(
-        InfluxTarget(1, server.url, database=database, timeout_s=timeout_s), time.time_ns
-    )
-
-
-def lines(count: int, start: int = 0) -> list[bytes]:
-    return [b"m,device=a f=%d.0 %d" % (i, NOW_NS + i) for i in range(start, start + count)]
-
-
-class OneBatch:
-    """A spool with one batch, and what became of it."""
-
-    def __init__(self, content: list[bytes]) -> None:
-        self.batch: Batch | None = Batch((1,), content, sum(map(len, content)) + len(content))
-        self.dead: list[DeadLetter] = []
-        self.settled = asyncio.Event()
-
-    async def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
-        taken, self.batch = self.batch, None
-        return taken
-
-    async def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
-        self.batch = None
-        self.dead += dead
-        self.settled.set()
-
-
-def delivery_of(spool: OneBatch, sink: InfluxSink) -> Delivery:
-    return Delivery(
-        spool,
-        sink,
-        flush_interval_s=0.01,
-        batch_bytes=1_000_000,
-        newest_first=False,
-        backoff=Backoff(0.05, 0.2, Random(1)),
-        disk_backoff=Backoff(0.05, 0.2, Random(2)),
-        halt_pause_s=0.1,
-        now_ns=time.time_ns,
-    )
-
-
-async def deliver(spool: OneBatch, sink: InfluxSink) -> Delivery:
-    delivery = delivery_of(spool, sink)
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        task = group.create_task(delivery.run())
-        await spool.settled.wait()
-        task.cancel()
-    return delivery
 
 
 async def test_the_database_is_created_and_lines_are_stored(influxd: Influxd) -> None:
@@ -273,6 +212,8 @@ async def test_the_simulated_server_answers_like_the_real_one(influxd: Influxd) 
         [b"m f=99999999999999999999i"],
         [b"m f=1 99999999999999999999"],
         [b"# only a comment"],
+        [b"m f", lines(1)[0], b"m,a= f=1", b'm f="open 1'],
+        [conflict, b"m f", lines(1)[0], b"m f=5i 1720000000000000001"],
     ]
     async with Influx(1, databases=()) as twin, sink_of(influxd, "twin") as real:
         target = InfluxTarget(1, twin.url, database="twin")
@@ -283,5 +224,25 @@ async def test_the_simulated_server_answers_like_the_real_one(influxd: Influxd) 
                 if isinstance(said, Refused) and isinstance(expected, Refused):
                     assert said.status == expected.status
                     assert said.message.split(" ")[:2] == expected.message.split(" ")[:2], case
+                    assert said.guilty.keys() == expected.guilty.keys(), case
+                    assert list(said.suspects) == list(expected.suspects), case
         stored = await real.query_v1('SELECT * FROM "m"')
     assert len(twin.points) == len(stored)
+
+
+async def test_the_simulated_server_drops_what_is_too_old_like_the_real_one(
+    influxd: Influxd,
+) -> None:
+    influxd.query("CREATE DATABASE aged WITH DURATION 1h NAME hour")
+    now_ns = time.time_ns()
+    old = [b"m f=%d %d" % (i, now_ns - 7_200 * 10**9 + i) for i in range(3)]
+    new = [b"m f=%d %d" % (i, now_ns + i) for i in range(3)]
+    conflict = b'm f="x" %d' % (now_ns + 9)
+    cases = [new, [*new, *old], old, [*old, b"m f", *new], [b"m f"], [*old, conflict, *new]]
+    limits = Limits(oldest_ns=now_ns - 3_600 * 10**9)
+    async with Influx(1, limits=limits) as twin, sink_of(influxd, "aged") as real:
+        target = InfluxTarget(1, twin.url, database="sensors")
+        async with InfluxSink(target, time.time_ns) as simulated:
+            for case in cases:
+                assert await simulated.write(case) == await real.write(case)
+        assert len(twin.points) == len(await real.query_v1('SELECT * FROM "m"')) == 3

@@ -1,9 +1,7 @@
-"""What each answer means for the lines; against strict simulated servers of all three versions."""
+"""Requests and their answers on the wire, against strict simulated servers of three versions."""
 
 import asyncio
-import json
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +9,7 @@ import pytest
 
 from gateway.errors import ConfigError, TransportError
 from gateway.model import Deferred, Delivered, Halted, Receipt, Refused, TooLarge
-from gateway.sinks.influxdb import (
-    MESSAGE_CHARS_MAX,
-    Answer,
-    InfluxSink,
-    InfluxTarget,
-    judge,
-)
+from gateway.sinks.influxdb import InfluxSink, InfluxTarget
 from simulators.influxdb import Fault, Influx
 
 NOW_NS = 1_720_000_000 * 10**9
@@ -35,13 +27,6 @@ async def write(server: Influx, lines: list[bytes], **changes: object) -> Receip
     target = replace(make_target(server), **changes)  # type: ignore[arg-type]
     async with InfluxSink(target, lambda: NOW_NS) as sink:
         return await sink.write(lines)
-
-
-def answer(
-    status: int, document: object = None, headers: Mapping[str, str] | None = None
-) -> Receipt:
-    body = document if isinstance(document, str) else json.dumps(document) if document else ""
-    return judge(Answer(status, headers or {}, body.encode()), now_s=NOW_NS / 1e9)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -63,6 +48,15 @@ async def test_large_batches_travel_compressed(version: int) -> None:
     async with Influx(version) as server:
         assert await write(server, lines) == Delivered()
         assert len(server.points) == 5000
+
+
+async def test_a_line_alone_is_not_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said of it is final: it must not be about bytes harmed by a proxy's unpacking."""
+    large = b'm f="%s" 5' % (b"x" * 5_000)
+    monkeypatch.setattr("gateway.sinks.influxdb.gzip.compress", lambda *_, **__: b"harmed")
+    async with Influx(1) as server:
+        assert isinstance(await write(server, [large, *GOOD]), Deferred)
+        assert await write(server, [large]) == Delivered()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -93,30 +87,32 @@ def test_secrets_are_not_shown() -> None:
 
 @pytest.mark.parametrize(
     ("version", "status", "guilty", "stored"),
-    [(1, 400, (), 2), (2, 400, (), 0), (3, 400, (1,), 2)],
+    [(1, 400, [1], 2), (2, 400, [1], 0), (3, 400, [1], 2)],
 )
 async def test_a_line_that_cannot_be_parsed(
-    version: int, status: int, guilty: tuple[int, ...], stored: int
+    version: int, status: int, guilty: list[int], stored: int
 ) -> None:
     async with Influx(version) as server:
         receipt = await write(server, [GOOD[0], b"m f", GOOD[2]])
         assert isinstance(receipt, Refused)
-        assert (receipt.status, receipt.guilty) == (status, guilty)
+        assert (receipt.status, list(receipt.guilty)) == (status, guilty)
         assert "invalid field format" in receipt.message
         assert len(server.points) == stored
 
 
 @pytest.mark.parametrize(
-    ("version", "status", "guilty"), [(1, 400, ()), (2, 422, ()), (3, 400, (1,))]
+    ("version", "status", "guilty", "suspects"),
+    [(1, 400, [], [1]), (2, 422, [], [1]), (3, 400, [1], [])],
 )
 async def test_a_line_whose_type_conflicts(
-    version: int, status: int, guilty: tuple[int, ...]
+    version: int, status: int, guilty: list[int], suspects: list[int]
 ) -> None:
     async with Influx(version) as server:
         assert await write(server, GOOD[:1]) == Delivered()
         receipt = await write(server, [GOOD[1], b'm f="text" %d' % NOW_NS, GOOD[2]])
         assert isinstance(receipt, Refused)
-        assert (receipt.status, receipt.guilty) == (status, guilty)
+        assert (receipt.status, list(receipt.guilty)) == (status, guilty)
+        assert list(receipt.suspects) == suspects
         assert "already exists as type float" in receipt.message
         assert len(server.points) == 3
 
@@ -160,133 +156,6 @@ async def test_the_wrong_version_halts() -> None:
 async def test_too_large(version: int) -> None:
     async with Influx(version, body_bytes_max=100) as server:
         assert isinstance(await write(server, GOOD), TooLarge)
-
-
-@pytest.mark.parametrize("status", [408, 425, 429, 499, 500, 502, 503, 504])
-def test_passing_trouble_is_tried_again(status: int) -> None:
-    receipt = answer(status, {"error": "engine: cache-max-memory-size exceeded"})
-    assert isinstance(receipt, Deferred)
-    assert receipt.problem == f"HTTP {status}: engine: cache-max-memory-size exceeded"
-
-
-@pytest.mark.parametrize("status", [200, 202, 301, 302, 307, 308, 401, 402, 403, 404, 405, 415])
-def test_what_only_the_operator_can_mend_halts(status: int) -> None:
-    assert isinstance(answer(status, {"error": "words"}), Halted)
-    assert isinstance(answer(status), Halted)
-
-
-@pytest.mark.parametrize(
-    ("status", "document"),
-    [
-        (400, {"error": "unable to parse 'm f': invalid field format"}),
-        (400, {"error": "partial write: points beyond retention policy dropped=2"}),
-        (400, {"error": "partial write: max-values-per-tag limit exceeded (5/5) dropped=1"}),
-        (400, {"error": "unable to parse 'm precision=,org=,bucket=': missing field value"}),
-        (400, {"error": "unable to parse 'm gzip=EOF': invalid boolean"}),
-        (400, {"code": "invalid", "message": "partial write error (2 written)"}),
-        (422, {"code": "unprocessable entity", "message": "partial write: dropped=4"}),
-        (422, "Update to schema would exceed number of columns per table limit"),
-        (201, {"code": "invalid", "message": "partial write error (2 written)"}),
-        (400, {"code": "invalid", "message": "write buffer error: line protocol parse failed: x"}),
-        (400, {"error": "some new complaint about a line"}),
-    ],
-)
-def test_complaints_about_lines(status: int, document: object) -> None:
-    receipt = answer(status, document)
-    assert isinstance(receipt, Refused)
-    assert receipt.status == status
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        {"error": "database is required"},
-        {"error": 'invalid consistency level "x"'},
-        {"code": "invalid", "message": 'organization name "x" not found'},
-        {"code": "invalid", "message": "invalid precision; valid precision units are ns, us, ms"},
-        "<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
-        "",
-        "[" * 100_000,
-        "[1, 2]",
-        "null",
-    ],
-)
-def test_a_400_that_is_not_about_lines_costs_no_line(document: object) -> None:
-    assert isinstance(answer(400, document), Halted)
-
-
-def test_a_new_database_that_is_not_allowed_halts() -> None:
-    assert isinstance(answer(422, "Adding a new database would exceed limit of 5"), Halted)
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "write buffer error: error from wal: no space left",
-        "EOF",
-        "unexpected EOF",
-        "gzip: invalid header",
-    ],
-)
-def test_a_400_that_is_the_servers_own_trouble_is_tried_again(message: str) -> None:
-    assert isinstance(answer(400, {"code": "invalid", "message": message}), Deferred)
-
-
-@pytest.mark.parametrize(
-    ("document", "guilty"),
-    [
-        (
-            {
-                "error": "partial write of line protocol occurred",
-                "data": [
-                    {"line_number": 2, "error_message": "bad", "original_line": "x"},
-                    {"line_number": 5, "error_message": "worse", "original_line": "y"},
-                ],
-            },
-            (1, 4),
-        ),
-        ({"error": "parsing failed", "data": {"line_number": 3, "error_message": "bad"}}, (2,)),
-        ({"code": "invalid", "line": 2, "message": "error parsing line 2 (1-based): bad"}, (1,)),
-        ({"error": "x", "data": [{"line_number": "2", "error_message": 7}, None, 3]}, ()),
-        ({"error": "x", "data": [{"line_number": 0, "error_message": "x"}]}, ()),
-    ],
-)
-def test_numbered_lines_are_named(document: object, guilty: tuple[int, ...]) -> None:
-    receipt = answer(400, document)
-    assert isinstance(receipt, Refused)
-    assert receipt.guilty == guilty
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("0", 0.0),
-        ("17", 17.0),
-        ("86400", 600.0),
-        ("Wed, 03 Jul 2024 09:47:10 GMT", 30.0),
-        ("Wed, 03 Jul 2024 09:00:00 GMT", 0.0),
-        ("Sun, 03 Jul 2044 09:47:10 GMT", 600.0),
-        ("soon", None),
-        ("-1", None),
-        ("²", None),
-        ("9" * 5000, 600.0),
-        ("", None),
-    ],
-)
-def test_retry_after_in_both_forms(text: str, seconds: float | None) -> None:
-    receipt = answer(429, {"message": "slow down"}, {"Retry-After": text})
-    assert isinstance(receipt, Deferred)
-    assert receipt.after_s == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("17", 17.0), ("Wed, 03 Jul 2024 09:47:10 GMT", None)]
-)
-def test_without_a_time_of_day_the_date_of_retry_after_says_nothing(
-    text: str, seconds: float | None
-) -> None:
-    receipt = judge(Answer(503, {"Retry-After": text}, b""), now_s=42.0)
-    assert receipt == Deferred("HTTP 503", after_s=seconds)
 
 
 async def test_scripted_answers_arrive_as_such() -> None:
@@ -344,11 +213,7 @@ async def test_a_server_that_is_away_defers(url: str) -> None:
             await sink.ping()
 
 
-async def test_messages_are_short_single_lines_without_credentials() -> None:
-    receipt = answer(400, {"error": "unable to parse 'x\n" + "x" * 100_000})
-    assert isinstance(receipt, Refused)
-    assert len(receipt.message) == MESSAGE_CHARS_MAX
-    assert "\n" not in receipt.message
+async def test_a_problem_is_told_without_credentials() -> None:
     target = InfluxTarget(1, "http://me:s3cret@127.0.0.1:1", database="x")
     async with InfluxSink(target, lambda: NOW_NS) as sink:
         away = await sink.write(GOOD)
