@@ -18,6 +18,14 @@ rows(seq, lines, crc, committed_ns, body, droppable)
     corrupt: never to be delivered. `committed_ns` is the time of the commit, nanoseconds since
     1970, UTC. Rows are deleted as a whole, when all their lines are delivered or dead. `droppable`
     is 1 where the lines may be evicted when the spool is full, the oldest first.
+held(seq, boot, lines, crc, committed_ns, body, droppable)
+    Likewise what arrived before there was a time of day. The last number of a line is its arrival
+    in nanoseconds since the machine's start; before it stands the device's own time, if it stated
+    one. `boot` is the machine's run, Linux's /proc/sys/kernel/random/boot_id; `crc` is that of
+    "<boot> <seq> <lines>", one newline, and `body`. Once the start has a date, lines get their time
+    and become `rows`; those of an earlier run become dead letters, of status 0. They are pending
+    lines, and `totals` has their number as `held`. `committed_ns` may be nanoseconds since the
+    start too, here and above: before 2000, that is.
 dead_letters(id, at_ns, status, message, line)
     Lines that the database refused for good, with its HTTP status and words (the first 500
     characters). The latest 100,000, and at most an eighth of the spool's bytes. `id` rises and is
@@ -57,9 +65,10 @@ cut; whether a row had been delivered already when the pointer map or the newest
 is damaged: then it is sent again, which makes the same points, and `spooled` counts it again. The
 tables without checksums (pins, seen, dead_letters, totals) are taken as they are found.
 
-Modules: `store` and `archive` are the two stores, `rows` the tables of the spool, `database` what
-both share, `letters` the dead ones, `mishaps` sorts what SQLite raises. `examine` looks at a file
-before it is opened, `salvage` replaces a damaged one with what `remains` of it, `pages` and `wal`
-know SQLite's format. `desk` is what commands may ask. `worker` is the thread that all of it runs
-in, `lock` keeps a second gateway out.
+Modules: `store` and `archive` are the two stores, `held` and `archive_held` what waits for its time
+in them, `letters` the dead lines, `rows` and `pending` the spool's tables and their counts,
+`database` and `counts` what both stores share. `mishaps` sorts what SQLite raises, `examine` looks
+at a file before it is opened, `salvage` replaces a damaged one with what `remains` of it, `pages`
+and `wal` know SQLite's format. `desk` is what commands may ask. `worker` is the thread that all of
+it runs in, `lock` keeps a second gateway out.
 """

@@ -14,14 +14,14 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
 from struct import Struct
 from typing import ClassVar
 
 from gateway.model import Group, Pin, Row, Totals
+from gateway.spool.counts import Counts, load_counts, missing_lines, save_counts, to_totals
 from gateway.spool.examine import (
     Format,
     check_schema,
@@ -61,8 +61,6 @@ _PAGE_BYTES = 4096
 _SEEN_PAIR = Struct(">H8s")
 _BUSY_S = 5.0
 
-Counts = dict[str, int]
-_TOTALS = tuple(f.name for f in fields(Totals))
 
 _SHARED_TABLES = """
 CREATE TABLE totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -108,8 +106,11 @@ class Database:
 
     def totals(self) -> Totals:
         """The counts as of the last transaction; cheap, any thread."""
-        counts = self._counts  # replaced by each transaction, never changed
-        return Totals(**{name: counts.get(name, 0) for name in _TOTALS})
+        return to_totals(self._counts)  # replaced by each transaction, never changed
+
+    def held(self) -> int:
+        """Lines that wait for their time; cheap, any thread."""
+        return self._counts.get("held", 0)
 
     def pins(self) -> list[Pin]:
         with self._open() as db:
@@ -182,7 +183,7 @@ class Database:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db, counts
-                _save_counts(db, counts, self._counts)
+                save_counts(db, counts, self._counts)
                 db.execute("COMMIT")
             finally:
                 if db.in_transaction:
@@ -239,13 +240,13 @@ class Database:
             on_error.callback(db.close)
             self._check_tables(db)
             db.execute("PRAGMA journal_mode = WAL")
-            stored = _load_counts(db)
+            stored = load_counts(db)
             self._counts = stored.copy()
             damaged = missing_lines(stored) or any(count < 0 for count in stored.values())
             if damaged or self._misses_counts(stored):
                 db.execute("BEGIN IMMEDIATE")
                 lost = self._repair(db, self._counts)
-                _save_counts(db, self._counts, stored)
+                save_counts(db, self._counts, stored)
                 db.execute("COMMIT")
             if damaged:
                 self.warn(f"{self.path} had damaged counts: {lost}")
@@ -303,10 +304,10 @@ class Database:
         with closing(self._file(fresh)) as target:
             target.execute("BEGIN")
             copy_readable(self.path, target, self.checks)
-            stored = _load_counts(target)
+            stored = load_counts(target)
             counts = stored | self._counts
             lost = self._repair(target, counts)
-            _save_counts(target, counts, stored)
+            save_counts(target, counts, stored)
             target.execute("COMMIT")
         aside = replace_damaged(self.path)
         self._is_damaged = False
@@ -365,21 +366,3 @@ def _connection(path: Path, wal_bytes: int) -> sqlite3.Connection:
         db.execute(f"PRAGMA journal_size_limit = {wal_bytes}")
         on_error.pop_all()
     return db
-
-
-def _load_counts(db: sqlite3.Connection) -> Counts:
-    return dict(
-        db.execute("SELECT name, coalesce(CAST(value AS INTEGER), 0) FROM totals").fetchall()
-    )
-
-
-def missing_lines(counts: Counts) -> int:
-    """Lines that came and are in no other count: 0 while the equation of `Totals` holds."""
-    came = sum(counts.get(name, 0) for name in ("spooled", "retried"))
-    went = ("delivered", "dead", "evicted", "corrupt", "pending")
-    return came - sum(counts.get(name, 0) for name in went)
-
-
-def _save_counts(db: sqlite3.Connection, counts: Counts, before: Counts) -> None:
-    changed: Iterable[tuple[str, int]] = counts.items() - before.items()
-    db.executemany("INSERT OR REPLACE INTO totals VALUES (?, ?)", changed)

@@ -60,10 +60,11 @@ class GatewayProcess:
         commit_interval: str = "1s",
         timeout: str = "2s",
         listen: str = "",
+        clock: str = 'clock = "trust"',
     ) -> None:
         """Write the configuration; without `influxdb` (a URL) readings go to the archive."""
         sections = [
-            f'[gateway]\nname = "rig"\ndata_dir = "{self.data_dir}"',
+            f'[gateway]\nname = "rig"\ndata_dir = "{self.data_dir}"\n{clock}',
             f'[spool]\ncommit_interval = "{commit_interval}"',
             f'[console]\nlisten = "{listen}"',
             sources,

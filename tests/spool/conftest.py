@@ -15,9 +15,14 @@ def open_spool(tmp_path: Path) -> Iterator[OpenSpool]:
     opened: list[Spool] = []
 
     def open_(
-        path: Path = tmp_path / "spool.db", max_bytes: int = 2**31, min_free: int = 0
+        path: Path = tmp_path / "spool.db",
+        max_bytes: int = 2**31,
+        min_free: int = 0,
+        boot: str = "first boot",
     ) -> Spool:
-        spool = Spool.open(path, max_bytes=max_bytes, min_free=min_free, now_ns=lambda: 1_700)
+        spool = Spool.open(
+            path, max_bytes=max_bytes, min_free=min_free, now_ns=lambda: 1_700, boot=boot
+        )
         opened.append(spool)
         return spool
 
