@@ -60,11 +60,15 @@ class GatewayProcess:
         commit_interval: str = "1s",
         timeout: str = "2s",
         listen: str = "",
+        spool: str = "",
     ) -> None:
-        """Write the configuration; without `influxdb` (a URL) readings go to the archive."""
+        """Write the configuration; without `influxdb` (a URL) readings go to the archive.
+
+        `spool` are further lines of that section.
+        """
         sections = [
             f'[gateway]\nname = "rig"\ndata_dir = "{self.data_dir}"',
-            f'[spool]\ncommit_interval = "{commit_interval}"',
+            f'[spool]\ncommit_interval = "{commit_interval}"\n{spool}',
             f'[console]\nlisten = "{listen}"',
             sources,
         ]

@@ -11,7 +11,9 @@ CHUNK = 500
 """Packets in one write."""
 
 CONNECT = b"\x10\x13\x00\x04MQTT\x04\x02\x00\x00\x00\x07publish"
-PUBLISH = {0: 0x30, 1: 0x32}
+_PUBLISH = 0x30
+_QOS_1 = 0x02
+_DUPLICATE = 0x08
 IDENTIFIERS = 65_535
 
 
@@ -27,11 +29,20 @@ def packets(count: int, qos: int, seed: int = 1) -> list[bytes]:
             "battery": rng.randint(0, 100),
             "sequence": number,
         }
-        identifier = struct.pack("!H", number % IDENTIFIERS + 1) if qos else b""
         payload = json.dumps(fields, separators=(",", ":")).encode()
-        body = struct.pack("!H", len(topic)) + topic + identifier + payload
-        encoded.append(bytes([PUBLISH[qos]]) + _length(len(body)) + body)
+        identifier = number % IDENTIFIERS + 1 if qos else 0
+        encoded.append(publish_packet(topic, payload, identifier))
     return [b"".join(encoded[at : at + CHUNK]) for at in range(0, count, CHUNK)]
+
+
+def publish_packet(
+    topic: bytes, payload: bytes, identifier: int, *, duplicate: bool = False
+) -> bytes:
+    """A PUBLISH packet: QoS 1, or 0 where the identifier is 0, which is none."""
+    flags = _QOS_1 | duplicate * _DUPLICATE if identifier else 0
+    named = struct.pack("!H", identifier) if identifier else b""
+    body = struct.pack("!H", len(topic)) + topic + named + payload
+    return bytes([_PUBLISH | flags]) + _length(len(body)) + body
 
 
 def _length(size: int) -> bytes:
