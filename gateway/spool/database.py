@@ -125,10 +125,15 @@ class Database:
         return pairs[-SEEN_MAX:]
 
     def has_room(self) -> bool:
-        """Whether the file is below its limit, and the disk has room to delete and checkpoint."""
+        """Whether the file is below its limit, and the disk has room to delete and checkpoint.
+
+        Where it seems not, the log is brought into the file and cut back: SQLite never shortens it
+        by itself, and an empty store with a long log would have no room for ever.
+        """
         with self._open() as db:
-            below_limit = self._max_bytes is None or self._used_bytes(db) < self._max_bytes
-            return below_limit and shutil.disk_usage(self.path.parent).free > self._min_free
+            if not self._is_roomy(db):
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return self._is_roomy(db)
 
     def close(self) -> None:
         """Bring everything into the one file and close it; never raises, nothing is lost."""
@@ -262,6 +267,10 @@ class Database:
         aside = replace_damaged(self.path)
         self._is_damaged = False
         self.warnings.append(f"{self.path} was damaged and is set aside as {aside.name}: {lost}")
+
+    def _is_roomy(self, db: sqlite3.Connection) -> bool:
+        below_limit = self._max_bytes is None or self._used_bytes(db) < self._max_bytes
+        return below_limit and shutil.disk_usage(self.path.parent).free > self._min_free
 
     def _used_bytes(self, db: sqlite3.Connection) -> int:
         pages = pragma(db, "page_count") - pragma(db, "freelist_count")

@@ -243,6 +243,20 @@ def test_room_is_what_the_limits_leave(open_spool: OpenSpool, tmp_path: Path) ->
     assert not open_spool(tmp_path / "other.db", min_free=2 * free).has_room()
 
 
+def test_a_log_that_is_as_long_as_the_limit_is_cut_back_instead_of_blocking_for_ever(
+    open_spool: OpenSpool,
+) -> None:
+    spool = open_spool(max_bytes=500_000)
+    spool.commit(Group(rows=lines(1, 600, size=1000)))
+    batch = spool.read(0, 10**9, 10**9)
+    assert batch is not None
+    spool.settle(batch.rows, 600, [])
+    log = Path(f"{spool.path}-wal")
+    assert log.stat().st_size > 500_000, "else the test is pointless"
+    assert spool.has_room()
+    assert log.stat().st_size == 0
+
+
 def test_a_drained_backlog_gives_its_space_back_in_steps(open_spool: OpenSpool) -> None:
     spool = open_spool()
     spool.commit(Group(rows=lines(1, 12_000, size=1000)))
