@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.load import benchmark, crash, endurance, outage
+from tests.load import backlog, benchmark, crash, endurance, outage
 
 
 class Command(NamedTuple):
@@ -32,6 +32,14 @@ COMMANDS = {
             "rate": (1_000, "messages per second, at least"),
             "seed": (1, "of the moments"),
             "protocol": ("3.1.1", "the version of MQTT: 3.1.1 or 5"),
+        },
+    ),
+    "backlog": Command(
+        backlog.run,
+        {
+            "messages": (100_000, "that wait in the broker"),
+            "protocol": ("5", "the version of MQTT: 3.1.1 or 5"),
+            "max_bytes": ("4MiB", "of the spool"),
         },
     ),
 }

@@ -142,11 +142,12 @@ def kill_broker(place: Site, kills: int, rate: float, rng: random.Random) -> tup
     with publishing(place, rate) as publisher:
         started = time.monotonic()
         for _ in range(kills):
-            _await(lambda: place.tap.acknowledgements > 0, PATIENCE_S)
             time.sleep(rng.uniform(*WORK_S))
+            connection = place.tap.connections
             place.broker.kill()
             time.sleep(rng.uniform(0, 0.5))
             place.broker.start()
+            await_work(place, connection, PATIENCE_S)
         took_s = time.monotonic() - started
     findings = judge(place, publisher)
     count = len(publisher.acknowledged)
@@ -191,6 +192,12 @@ def judge(place: Site, publisher: Publisher) -> Findings:
     points = read_points(place.influxd)
     published = Published(publisher.numbers, publisher.acknowledged, publisher.again)
     return compare(published, place.tap.deliveries, place.tap.acknowledged, points)
+
+
+def await_work(place: Site, connection: int, patience_s: float) -> None:
+    """Until messages are acknowledged, on a later connection than that one."""
+    tap = place.tap
+    _await(lambda: tap.connections > connection and tap.acknowledgements > 0, patience_s)
 
 
 class Moments:
