@@ -86,7 +86,7 @@ def site(folder: Path, *, protocol: str, window: int) -> Iterator[Site]:
         )
         stack.callback(broker.kill)
         broker.start()
-        tap = stack.enter_context(Tap(broker.port, mqtt5=protocol == "5"))
+        tap = stack.enter_context(Tap(broker.port))
         gateway = GatewayProcess(folder)
         gateway.configure(
             f'[[mqtt]]\nname = "load"\nurl = "mqtt://127.0.0.1:{tap.port}"\n'

@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-from tests.ports import free_port
-
 HOST = "127.0.0.1"
 PORTION = 65_536
 
@@ -32,12 +30,12 @@ Hear = Callable[[bytes], None]
 
 
 class Wire:
-    """Listens at `port`, and connects whoever comes to the server's port."""
+    """Entered, it listens at `port`, and connects whoever comes to the server's port."""
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
-        self.port = free_port()
-        self._listener = socket.create_server((HOST, self.port), backlog=100)
+        self.port = 0
+        self._listener: socket.socket
         self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, name="wire", daemon=True)
         self.heard = threading.Event()
@@ -46,6 +44,8 @@ class Wire:
         """And back."""
 
     def __enter__(self) -> Self:
+        self._listener = socket.create_server((HOST, 0), backlog=100)
+        self.port = self._listener.getsockname()[1]
         self._thread.start()
         return self
 
@@ -113,11 +113,10 @@ class Delivery(NamedTuple):
 
 
 class Tap(Wire):
-    """Between a broker and the gateway; QoS 1, of readings that are numbered."""
+    """Between a broker and the gateway; QoS 1, MQTT 3.1.1 or 5, of readings that are numbered."""
 
-    def __init__(self, broker_port: int, *, mqtt5: bool) -> None:
+    def __init__(self, broker_port: int) -> None:
         super().__init__(broker_port)
-        self._mqtt5 = mqtt5
         self.connections = 0
         self.deliveries: list[Delivery] = []
         """In order."""
