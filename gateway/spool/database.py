@@ -127,13 +127,15 @@ class Database:
     def has_room(self) -> bool:
         """Whether the file is below its limit, and the disk has room to delete and checkpoint.
 
-        Where it seems not, the log is brought into the file and cut back: SQLite never shortens it
-        by itself, and an empty store with a long log would have no room for ever.
+        A log that is itself the reason is brought into the file and cut back: SQLite never shortens
+        it, and an empty store with a long log would have no room for ever. On a full disk the log
+        stays as it is, for its length is what deleting takes.
         """
         with self._open() as db:
-            if not self._is_roomy(db):
+            free = shutil.disk_usage(self.path.parent).free > self._min_free
+            if free and not self._is_below_limit(db):
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return self._is_roomy(db)
+            return free and self._is_below_limit(db)
 
     def close(self) -> None:
         """Bring everything into the one file and close it; never raises, nothing is lost."""
@@ -268,9 +270,8 @@ class Database:
         self._is_damaged = False
         self.warnings.append(f"{self.path} was damaged and is set aside as {aside.name}: {lost}")
 
-    def _is_roomy(self, db: sqlite3.Connection) -> bool:
-        below_limit = self._max_bytes is None or self._used_bytes(db) < self._max_bytes
-        return below_limit and shutil.disk_usage(self.path.parent).free > self._min_free
+    def _is_below_limit(self, db: sqlite3.Connection) -> bool:
+        return self._max_bytes is None or self._used_bytes(db) < self._max_bytes
 
     def _used_bytes(self, db: sqlite3.Connection) -> int:
         pages = pragma(db, "page_count") - pragma(db, "freelist_count")

@@ -4,12 +4,8 @@ Gone may be what came in the last `commit_interval` before the end, and what cam
 listened; nothing before, nothing after, and nothing is there twice.
 """
 
-import os
 import random
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +13,7 @@ import pytest
 from tests.integration.influxd import Influxd, needs_influxd
 from tests.integration.readings import read_stored
 from tests.integration.rig import DATABASE, GatewayProcess, at_rest
+from tests.integration.talker import Talker
 
 pytestmark = [pytest.mark.integration, needs_influxd]
 
@@ -27,46 +24,9 @@ LINE_S = 0.005
 KILLS = 3
 
 
-class Talker:
-    """A device that says a numbered line every LINE_S, heard or not."""
-
-    def __init__(self) -> None:
-        self._master, slave = os.openpty()
-        self.port = os.ttyname(slave)
-        os.close(slave)
-        os.set_blocking(self._master, False)
-        self.said: dict[int, float] = {}
-        """When each line was said that went out whole."""
-        self._ended = threading.Event()
-
-    @contextmanager
-    def talking(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._talk)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            thread.join()
-            os.close(self._master)
-
-    def _talk(self) -> None:
-        number = 0
-        while not self._ended.wait(LINE_S):
-            line = b'{"sequence": %d}\n' % number
-            now = time.monotonic()
-            try:
-                written = os.write(self._master, line)
-            except BlockingIOError:
-                written = 0  # nobody listens, and the line's buffer is full
-            if written == len(line):
-                self.said[number] = now
-            number += 1
-
-
 def test_a_crash_costs_a_serial_port_no_more_than_the_commit_interval(tmp_path: Path) -> None:
     rng = random.Random(5)
-    talker = Talker()
+    talker = Talker(LINE_S)
     with Influxd(tmp_path) as influxd:
         influxd.query(f'CREATE DATABASE "{DATABASE}"')
         gateway = GatewayProcess(tmp_path)
