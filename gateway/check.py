@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from gateway import devices
-from gateway.app import SPOOL_FILE, influx_target
 from gateway.clock import now_ns
 from gateway.config import warnings
 from gateway.config.models import Config, InfluxDB
 from gateway.config.sources import Mqtt, Serial
+from gateway.edges import SPOOL_FILE
 from gateway.errors import GatewayError, StoreError, TransportError
 from gateway.model import (
     Deferred,
@@ -36,9 +36,9 @@ from gateway.model import (
     TimeSource,
     TooLarge,
 )
+from gateway.settings import broker_settings, influx_target, port_settings
 from gateway.sinks.influxdb import InfluxSink
 from gateway.sinks.line_protocol import encode, make_series
-from gateway.sources import broker_settings, port_settings
 from gateway.spool.lock import holder
 from gateway.transports.mqtt import (
     BrokerSettings,

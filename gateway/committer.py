@@ -1,21 +1,25 @@
 """Group commit: observations wait in memory for their transaction, messages for its success.
 
 What arrives is gathered into groups, one transaction each: at once when a source is in a hurry
-(half of the broker's window is unacknowledged), else `interval_s` after the group's first. While
-one group is written the next one fills, so under load groups grow by themselves.
+(half of the broker's window is unacknowledged) or the group is large, else `interval_s` after the
+group's first. While one group is written the next one fills, so under load groups grow by
+themselves. A message is acknowledged after the commit of its group, never before. A group that the
+disk refuses is kept and tried again.
 
-A message is acknowledged after the commit of its group, never before. A group that the disk
-refuses is kept and tried again. Where memory or the spool is full `accepting` is cleared: sources
-that can wait stay away, observations of the others are shed and counted, and as soon as there is
-room again all goes on.
+Memory is shared fairly: what is not on disk yet takes at most the store's `group_bytes_max`, and
+each source at most as much as it leaves free. So one that floods us gets half, the next one half of
+the rest, and those that bring little never meet the bound. A source beyond its share pauses, or
+where it cannot, its observations are shed and counted.
 
-Limit: UNCOMMITTED_MAX bytes of packed observations in memory.
+When the store is full each source does what its `WhenFull` says; when the disk is, those that can
+wait stay away, and the others are shed. It all goes on by itself once there is room.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Generic, ParamSpec, Protocol, TypeVar
 
 from gateway.backoff import Backoff
@@ -23,12 +27,16 @@ from gateway.catalogue import Catalogue
 from gateway.clock import Clock
 from gateway.errors import StoreError
 from gateway.ledger import Account, Ledger, Stage
-from gateway.model import Group, Observation, Reason, Row, Store, TimeSource
+from gateway.model import Group, Observation, Reason, Room, Row, Store, TimeSource
 from gateway.sinks.line_protocol import make_series
 
 log = logging.getLogger(__name__)
 
-UNCOMMITTED_MAX = 16 * 1024 * 1024
+HURRY_SHARE = 16
+"""A group that fills this part of the memory allowed is committed at once."""
+
+FULL = "the store has reached its limit (spool.max_bytes)"
+DISK_FULL = "the disk is nearly full (spool.min_free)"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,14 +54,57 @@ class Acknowledger(Protocol):
     def acknowledge(self, identifiers: Sequence[int]) -> None: ...
 
 
+class WhenFull(StrEnum):
+    """What a source does when the store has reached its limit."""
+
+    BLOCK = "block"
+    """Stay away, and let the broker keep what comes; whoever cannot wait is shed."""
+    DROP_NEWEST = "drop_newest"
+    """What it brings is shed."""
+    DROP_OLDEST = "drop_oldest"
+    """What it brings is taken, and the oldest of what such sources brought is evicted."""
+
+
+class Valve(Protocol):
+    """A source that can wait."""
+
+    def pause(self) -> None:
+        """Bring nothing for a moment, without going away."""
+
+    def resume(self) -> None: ...
+
+    def leave(self, why: str) -> None:
+        """Go away, and do not come back before `Committer.ready`."""
+
+
+@dataclass(slots=True, eq=False)
+class Inlet:
+    """One source's way in."""
+
+    account: Account
+    when_full: WhenFull = WhenFull.BLOCK
+    valve: Valve | None = None
+    """None: it cannot wait."""
+    size: int = 0
+    """Bytes of its observations that are not on disk yet."""
+    paused: bool = False
+
+
+@dataclass(slots=True)
+class _Share:
+    """What one source has in a group."""
+
+    size: int = 0
+    arrivals: list[int] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class _Pending(Generic[Row]):
     """A group, and what is to be done once it is on disk."""
 
     group: Group[Row] = field(default_factory=Group)
     size: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    arrivals: list[int] = field(default_factory=list)
+    shares: dict[Inlet, _Share] = field(default_factory=dict)
     acknowledgements: dict[Acknowledger, list[int]] = field(default_factory=dict)
 
 
@@ -78,42 +129,70 @@ class Committer(Generic[Row]):
         self._interval_s = interval_s
         self._backoff = backoff
         self._clock = clock
-        self._own_account = ledger.account("gateway", "internal")
+        self._own = Inlet(ledger.account("gateway", "internal"))
+        self._inlets = [self._own]
         self._pending: _Pending[Row] = _Pending()
         self._writing_size = 0
         self._arrived = asyncio.Event()
         self._due = asyncio.Event()
+        self._changed = asyncio.Event()
+        """Set when a group is on disk or there is room again, and replaced by a new one."""
         self._stopping = False
-        self.accepting = asyncio.Event()
-        """Set while there is room; sources that can wait stay away while it is not."""
-        self.accepting.set()
+        self.room = Room.FREE
         self.problem = ""
         """What keeps observations from the disk, in words for the operator."""
         self.observers: list[Callable[[str, Observation], None]] = []
         """Called with (source, observation) for each one taken."""
         self.on_commit: list[Callable[[], None]] = []
-        self.on_block: list[Callable[[str], None]] = []
-        """Called with the problem when there is no room any more."""
 
-    def add(self, account: Account, observations: Sequence[Observation]) -> None:
+    def inlet(self, account: Account, when_full: WhenFull, valve: Valve | None = None) -> Inlet:
+        """A new source's way in."""
+        made = Inlet(account, when_full, valve)
+        self._inlets.append(made)
+        return made
+
+    def add(self, inlet: Inlet, observations: Sequence[Observation]) -> None:
         """Take a source's observations into the next group, or shed them for want of room."""
+        account = inlet.account
         account.observations += len(observations)
-        if not self.accepting.is_set():
-            self._shed(account, observations)
+        if refusal := self._refusal(inlet):
+            self._shed(account, observations, refusal)
             return
-        pending = self._pending
+        pending, pack, size = self._pending, self._store.pack, 0
+        drop = inlet.when_full is WhenFull.DROP_OLDEST
+        rows = pending.group.droppable if drop else pending.group.rows
+        share = pending.shares.get(inlet)
+        if share is None:
+            share = pending.shares[inlet] = _Share()
         for observation in observations:
-            row = self._store.pack(observation)
-            pending.group.rows.append(row)
-            pending.size += self._store.size(row)
-            pending.arrivals.append(observation.received_at_ns)
+            row = pack(observation)
+            rows.append(row)
+            size += self._store.size(row)
+            share.arrivals.append(observation.received_at_ns)
             for observe in self.observers:
                 observe(account.source, observation)
         account.uncommitted += len(observations)
-        pending.counts[account.source] = pending.counts.get(account.source, 0) + len(observations)
+        share.size += size
+        pending.size += size
+        inlet.size += size
         self._arrived.set()
-        if pending.size + self._writing_size > UNCOMMITTED_MAX:
-            self._block("readings arrive faster than the disk takes them")
+        if HURRY_SHARE * pending.size > self._store.group_bytes_max:
+            self.hurry()
+        if inlet.valve is not None and not inlet.paused and self._is_beyond_its_share(inlet):
+            inlet.paused = True
+            inlet.valve.pause()
+
+    def blocks(self, inlet: Inlet) -> bool:
+        """Whether the source is to stay away."""
+        if inlet.valve is None or self.room is Room.FREE:
+            return False
+        return self.room is Room.DISK or inlet.when_full is WhenFull.BLOCK
+
+    async def ready(self, inlet: Inlet) -> None:
+        """Wait until all that the source brought is on disk, and it may come again."""
+        while inlet.size or self.blocks(inlet):
+            self.hurry()
+            await self._changed.wait()
 
     def acknowledge_later(self, connection: Acknowledger, identifier: int) -> None:
         """Acknowledge a message once the present group is on disk."""
@@ -151,7 +230,7 @@ class Committer(Generic[Row]):
         a later one may acknowledge what an earlier one holds.
         """
         while not self._stopping:
-            if self.accepting.is_set():
+            if self.room is Room.FREE:
                 await self._arrived.wait()
             await self._wait_until_due()
             await self._commit_pending()
@@ -171,17 +250,17 @@ class Committer(Generic[Row]):
         pending, self._pending = self._pending, _Pending()
         pending.group.pins, self._catalogue.fresh_pins = self._catalogue.fresh_pins, []
         self._writing_size = pending.size
-        await self._commit(pending.group)
+        room, problem = await self._commit(pending.group)
         self._writing_size = 0
         self._settle(pending)
-        await self._look_for_room()
+        self._set_room(room, problem)
+        self._announce()
 
-    async def _commit(self, group: Group[Row]) -> None:
-        """Try until the group is on disk."""
+    async def _commit(self, group: Group[Row]) -> tuple[Room, str]:
+        """Try until the group is on disk; returns whether there is room for the next one."""
         while True:
             try:
-                if group.rows or group.pins or group.seen or group.forget:
-                    await self._worker.call(self._store.commit, group)
+                found = await self._worker.call(self._write, group)
             except StoreError as error:
                 if self.problem != str(error):
                     log.warning("commits fail, trying again: %s", error)
@@ -189,7 +268,17 @@ class Committer(Generic[Row]):
                 await self._pause(self._backoff.next_s())
             else:
                 self._backoff.reset()
-                return
+                return found
+
+    def _write(self, group: Group[Row]) -> tuple[Room, str]:
+        """In the store's thread. Once the group is on disk this does not fail any more."""
+        if group.rows or group.droppable or group.pins or group.seen or group.forget:
+            self._store.commit(group)
+        try:
+            room = self._store.room()
+        except StoreError as error:
+            return Room.DISK, str(error)
+        return room, {Room.FREE: "", Room.LIMIT: FULL, Room.DISK: DISK_FULL}[room]
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not through `stop`."""
@@ -205,12 +294,13 @@ class Committer(Generic[Row]):
     def _settle(self, pending: _Pending[Row]) -> None:
         """The group is on disk: the counts move, the messages are acknowledged."""
         now_ns = self._clock()
-        for received_at_ns in pending.arrivals:
-            self._ledger.commit_latency.add(now_ns - received_at_ns)
-        for source, count in pending.counts.items():
-            account = self._ledger.accounts[source]
+        for inlet, share in pending.shares.items():
+            account, count = inlet.account, len(share.arrivals)
+            for received_at_ns in share.arrivals:
+                account.commit_latency.add(now_ns - received_at_ns)
             account.uncommitted -= count
             account.spooled += count
+            inlet.size -= share.size
         for connection, identifiers in pending.acknowledgements.items():
             connection.acknowledge(identifiers)
         for call in self.on_commit:
@@ -218,10 +308,10 @@ class Committer(Generic[Row]):
 
     def _add_units(self) -> None:
         """Publish the units of fields seen for the first time, as points like any other."""
-        if not self.accepting.is_set():
+        if self.room is not Room.FREE:
             return  # each is published once: they wait for room
         fresh, self._catalogue.fresh_units = self._catalogue.fresh_units, []
-        account = self._own_account
+        account = self._own.account
         for measurement, name, unit in fresh:
             series = make_series("units", {"measurement": measurement, "field": name})
             now_ns = self._clock()
@@ -229,38 +319,48 @@ class Committer(Generic[Row]):
             account.quantities += 1
             account.fields += 1
             self.add(
-                account, [Observation(series, {"unit": unit}, now_ns, now_ns, TimeSource.ARRIVAL)]
+                self._own, [Observation(series, {"unit": unit}, now_ns, now_ns, TimeSource.ARRIVAL)]
             )
 
-    def _shed(self, account: Account, observations: Sequence[Observation]) -> None:
+    def _refusal(self, inlet: Inlet) -> Reason | None:
+        """Why the source's observations cannot be taken now, if they cannot."""
+        if self.room is not Room.FREE and (
+            self.room is Room.DISK or inlet.when_full is not WhenFull.DROP_OLDEST
+        ):
+            return Reason.SPOOL_FULL
+        if inlet.valve is None and self._is_beyond_its_share(inlet):
+            return Reason.DISK_SLOW
+        return None
+
+    def _is_beyond_its_share(self, inlet: Inlet) -> bool:
+        free = self._store.group_bytes_max - self._pending.size - self._writing_size
+        return inlet.size > free
+
+    def _shed(self, account: Account, observations: Sequence[Observation], why: Reason) -> None:
         for observation in observations:
             self._ledger.lose(
                 account,
                 Stage.SHED,
-                Reason.SPOOL_FULL,
+                why,
                 observation.series.prefix,
                 now_ns=observation.received_at_ns,
             )
 
-    def _block(self, problem: str) -> None:
-        if self.accepting.is_set():
+    def _set_room(self, room: Room, problem: str) -> None:
+        was, self.room, self.problem = self.room, room, problem
+        if was is Room.FREE and room is not Room.FREE:
             log.warning("no room: %s; sources that can wait stay away", problem)
-            self.accepting.clear()
-            for call in self.on_block:
-                call(problem)
-        self.problem = problem
+        elif room is Room.FREE and was is not Room.FREE:
+            log.info("there is room again")
+        for inlet in self._inlets:
+            if inlet.valve is not None and self.blocks(inlet):
+                inlet.valve.leave(problem)
 
-    async def _look_for_room(self) -> None:
-        """After each commit, and at every interval while there is none."""
-        try:
-            has_room = await self._worker.call(self._store.has_room)
-        except StoreError as error:
-            self._block(str(error))
-            return
-        if not has_room:
-            self._block("the spool has reached its limit, or the disk is nearly full")
-        elif self._pending.size <= UNCOMMITTED_MAX // 2:
-            if not self.accepting.is_set():
-                log.info("there is room again")
-                self.accepting.set()
-            self.problem = ""
+    def _announce(self) -> None:
+        """What waits for the disk or for room may look again."""
+        for inlet in self._inlets:
+            if inlet.valve is not None and inlet.paused and not self._is_beyond_its_share(inlet):
+                inlet.paused = False
+                inlet.valve.resume()
+        self._changed.set()
+        self._changed = asyncio.Event()

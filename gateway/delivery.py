@@ -1,10 +1,12 @@
 """Spool -> sink -> settle: the flow on the right of the store.
 
-What is committed is collected for `flush_interval_s` after the last send. While a backlog fills
-whole batches there is no waiting: the next batch is read and the last one settled during the
-present one's request. A batch is settled once each of its lines is either in the database or
-refused by it for good, so a crash at any point only causes lines to be sent again, and a point
-sent again is the same point.
+What is committed is collected for `flush_interval_s`, and then sent from the newest on. While a
+backlog fills whole batches there is no waiting: the next batch is read and the last one settled
+during the present one's request. Between two flushes it is the backlog's turn, from its oldest on
+or from its newest; so what comes in now is never behind what came in during an outage.
+
+A batch is settled once each of its lines is either in the database or refused by it for good, so a
+crash at any point only causes lines to be sent again, and a point sent again is the same point.
 
     Deferred, Halted    the same lines again, for ever: with growing pauses, or at long ones
     TooLarge            halves, by bytes; from then on smaller batches are read
@@ -45,8 +47,11 @@ Lines = Sequence[bytes]
 class SpoolReader(Protocol):
     """The spool as delivery sees it."""
 
-    async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
-        """The oldest rows after row `after`: at least one, or None. Raises StoreError."""
+    async def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
+        """Take rows from one end: at least one, or None. Raises StoreError.
+
+        What is taken is not handed out again before it is settled.
+        """
 
     async def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
         """In one transaction delete the rows, count the lines, keep the dead. Raises StoreError."""
@@ -79,6 +84,7 @@ class Delivery:
         *,
         flush_interval_s: float,
         batch_bytes: int,
+        newest_first: bool,
         backoff: Backoff,
         disk_backoff: Backoff,
         halt_pause_s: float,
@@ -88,6 +94,7 @@ class Delivery:
         self._sink = sink
         self._flush_interval_s = flush_interval_s
         self._batch_bytes = batch_bytes
+        self._newest_first = newest_first
         self._backoff = backoff
         self._disk_backoff = disk_backoff
         self._halt_pause_s = halt_pause_s
@@ -128,14 +135,13 @@ class Delivery:
             self.state = State.IDLE
 
     async def _collect(self) -> Batch:
-        """The first batch after a pause. Nothing is unsettled here, so reading starts at 0."""
+        """The first batch after a pause."""
         loop = asyncio.get_running_loop()
         while True:
             await self._committed.wait()
             await asyncio.sleep(self._due_s - loop.time())
             self._committed.clear()
-            self._due_s = loop.time() + self._flush_interval_s
-            if batch := await self._read(after=0):
+            if batch := await self._read_live():
                 self._committed.set()  # there may be more than one batch holds
                 return batch
 
@@ -143,11 +149,17 @@ class Delivery:
         """What follows a batch that was full enough for there to be a backlog."""
         if batch.size < self._batch_bytes // 2 and len(batch.lines) < BATCH_LINES_MAX // 2:
             return None
-        return await self._read(after=batch.rows[-1])
+        if asyncio.get_running_loop().time() >= self._due_s:
+            return await self._read_live()
+        return await self._read(newest=self._newest_first)
 
-    async def _read(self, after: int) -> Batch | None:
+    async def _read_live(self) -> Batch | None:
+        self._due_s = asyncio.get_running_loop().time() + self._flush_interval_s
+        return await self._read(newest=True)
+
+    async def _read(self, *, newest: bool) -> Batch | None:
         return await self._insist(
-            lambda: self._spool.read(after, self._batch_bytes, BATCH_LINES_MAX)
+            lambda: self._spool.read(self._batch_bytes, BATCH_LINES_MAX, newest=newest)
         )
 
     async def _settle(self, batch: Batch, dead: Sequence[DeadLetter]) -> None:

@@ -28,6 +28,7 @@ from gateway.errors import GatewayError, TransportError
 from gateway.ledger import Stage
 from gateway.model import Observation
 from gateway.service import stop_on_signals
+from gateway.settings import influx_target
 from gateway.sinks.influxdb import InfluxSink
 
 DATABASE = "sensor_gateway_demo"
@@ -195,7 +196,7 @@ class _Demo:
                 "SELECT count(temperature) AS readings, mean(temperature) AS mean"
                 " FROM sensor GROUP BY device"
             )
-            async with InfluxSink(app.influx_target(settings), now_ns) as sink:
+            async with InfluxSink(influx_target(settings), now_ns) as sink:
                 found = await sink.query_v1(query)
             rows = [
                 (str(r["device"]), int(str(r["readings"])), float(str(r["mean"]))) for r in found

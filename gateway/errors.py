@@ -35,5 +35,9 @@ class StoreError(GatewayError):
     """The disk refused: nothing of the last call is stored, and calling again may succeed."""
 
 
+class DiskFullError(StoreError):
+    """Likewise, for want of room or for a fault of the disk: it will pass, or be mended."""
+
+
 class DataDirBusyError(GatewayError):
     """Another gateway holds the data directory."""

@@ -19,13 +19,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.app import ARCHIVE_FILE, influx_target
 from gateway.backoff import Backoff
 from gateway.clock import now_ns
 from gateway.config.models import Config
 from gateway.delivery import BATCH_LINES_MAX, Delivery
+from gateway.edges import ARCHIVE_FILE
 from gateway.errors import ConfigError, GatewayError, StoreError, TransportError
 from gateway.model import Batch, DeadLetter, Deferred, Delivered, Halted, Receipt, Sink
+from gateway.settings import influx_target
 from gateway.sinks.influxdb import InfluxSink
 from gateway.spool.archive import BEGINNING, PointKey
 from gateway.spool.archive_reader import ArchiveReader
@@ -109,6 +110,7 @@ async def _deliver(points: "_Points", sink: Sink, batch_bytes: int) -> None:
         sink,
         flush_interval_s=0.0,
         batch_bytes=batch_bytes,
+        newest_first=False,
         backoff=Backoff(0.5, RETRY_MAX_S, rng),
         disk_backoff=Backoff(0.5, RETRY_MAX_S, rng),
         halt_pause_s=GIVE_UP_S,
@@ -154,8 +156,8 @@ class _Points:
         if not self.ended.done():
             self.ended.set_result(problem)
 
-    async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:  # noqa: ARG002
-        """What follows the last batch: delivery never asks for one again."""
+    async def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:  # noqa: ARG002
+        """What follows the last batch: an archive is exported in order of time."""
         try:
             await self._read_ahead()
         except StoreError as error:

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from gateway.backoff import Backoff
 from gateway.clock import Clock
-from gateway.committer import Acknowledger, Committer
+from gateway.committer import Acknowledger, Committer, WhenFull
 from gateway.errors import TransportError
 from gateway.ledger import Account, Ledger, Stage
 from gateway.model import (
@@ -121,12 +121,15 @@ class SerialIntake:
         pipeline: Pipeline,
         committer: Committer[Row],
         clock: Clock,
+        *,
+        when_full: WhenFull = WhenFull.DROP_NEWEST,
     ) -> None:
         self._account = account
         self._ledger = ledger
         self._framer = framer
         self._pipeline = pipeline
         self._committer = committer
+        self._inlet = committer.inlet(account, when_full)
         self._clock = clock
 
     def opened(self) -> None:
@@ -153,7 +156,7 @@ class SerialIntake:
             account.last_frame_ns = now_ns
             observations = self._pipeline.process(Frame(item.data, now_ns, first=item.first))
             if observations:
-                self._committer.add(account, observations)
+                self._committer.add(self._inlet, observations)
         account.bytes_buffered = self._framer.buffered
 
 
@@ -168,6 +171,10 @@ class Connection(Acknowledger, Protocol):
 
     @property
     def problems(self) -> Sequence[str]: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
 
     def leave(self, why: str) -> None: ...
 
@@ -204,7 +211,7 @@ class MqttIntake:
     """A broker's messages and their way into the committer, each acknowledged after its commit.
 
     Ignored, malformed and unroutable messages are acknowledged likewise: nothing comes back but
-    what was not committed.
+    what was not committed. A broker can wait, so this is the committer's `Valve` to it.
     """
 
     def __init__(
@@ -218,12 +225,14 @@ class MqttIntake:
         session: str,
         seen: Iterable[tuple[int, bytes]],
         window: int,
+        when_full: WhenFull = WhenFull.BLOCK,
     ) -> None:
         self._account = account
         self._ledger = ledger
         self._router = router
         self._committer = committer
         self._clock = clock
+        self._inlet = committer.inlet(account, when_full, valve=self)
         self._session = session
         self._seen = OrderedDict(seen)
         self._hurry_at = max(window // 2, 1)
@@ -241,7 +250,7 @@ class MqttIntake:
 
     def receive(self, connection: Connection, message: Message) -> None:
         """Take one message; it is acknowledged when its group is on disk."""
-        if message.qos and not self._committer.accepting.is_set():
+        if message.qos and self._committer.blocks(self._inlet):
             # Not taken: the broker keeps it, but brings it back on another connection only.
             connection.leave(self._committer.problem)
             return
@@ -255,13 +264,26 @@ class MqttIntake:
         else:
             observations = self._process(message, now_ns)
             if observations:
-                self._committer.add(account, observations)
+                self._committer.add(self._inlet, observations)
             if message.qos:
                 self._remember(message.identifier, digest, connection.unacknowledged_messages)
         if message.qos:
             self._committer.acknowledge_later(connection, message.identifier)
             if connection.unacknowledged_messages >= self._hurry_at:
                 self._committer.hurry()
+
+    async def ready(self) -> None:
+        """Wait until another connection is of use: there is room for what it brings."""
+        await self._committer.ready(self._inlet)
+
+    def pause(self) -> None:
+        """Read no more for the moment."""
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        if self._connection is not None:
+            self._connection.resume()
 
     def leave(self, why: str) -> None:
         """Disconnect: the broker keeps what is not acknowledged."""
@@ -322,7 +344,7 @@ async def supervise(
     run: Callable[[], Awaitable[None]],
     *,
     backoff: Backoff,
-    allowed: asyncio.Event,
+    ready: Callable[[], Awaitable[None]],
 ) -> None:
     """Keep one source connected for ever; `run` returns or raises when its connection ended.
 
@@ -330,11 +352,11 @@ async def supervise(
         account: the source's, for its state and problem.
         run: one connection's life, from opening to the end.
         backoff: the delays between attempts.
-        allowed: while it is not set no connection is attempted.
+        ready: waits until a connection is of use; awaited before each attempt.
     """
     loop = asyncio.get_running_loop()
     while True:
-        await allowed.wait()
+        await ready()
         started = loop.time()
         try:
             await run()

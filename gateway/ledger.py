@@ -15,9 +15,11 @@ The last line belongs to the store, which keeps its counts in its own transactio
 `inherited` is what was pending when this process opened it.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from operator import add
+from typing import Self
 
 from gateway.model import Reason, Totals
 
@@ -60,6 +62,16 @@ class Latency:
     def __init__(self) -> None:
         self.counts = [0] * LATENCY_BUCKETS
         self.total = 0
+
+    @classmethod
+    def sum(cls, parts: Iterable["Latency"]) -> Self:
+        """All of them in one."""
+        found = cls()
+        for part in parts:
+            if part.total:
+                found.counts = list(map(add, found.counts, part.counts))
+                found.total += part.total
+        return found
 
     def add(self, duration_ns: int) -> None:
         duration_us = duration_ns // 1000 if duration_ns > 0 else 0
@@ -130,6 +142,8 @@ class Account:
     uncommitted: int = 0
     spooled: int = 0
     shed: int = 0
+    commit_latency: Latency = field(default_factory=Latency)
+    """Arrival to commit."""
     device_times: int = 0
     """Observations that carry the device's own time; the others carry that of arrival."""
 
@@ -160,9 +174,12 @@ class Ledger:
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.losses: dict[tuple[str, Stage, Reason], Loss] = {}
-        self.commit_latency = Latency()
-        """Arrival to commit."""
         self._opening = Totals()
+
+    @property
+    def commit_latency(self) -> Latency:
+        """Arrival to commit, over all sources."""
+        return Latency.sum(account.commit_latency for account in self.accounts.values())
 
     def account(self, source: str, kind: str) -> Account:
         """The account of `source`, opened where it is new."""

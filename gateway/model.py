@@ -16,6 +16,10 @@ Value = float | int | bool | str
 FieldValue = float | str
 """What is stored: every number is a float, everything else text (decision 5)."""
 
+SINCE_BOOT_MAX_NS = 946_684_800 * 10**9
+"""2000-01-01. A time before it is no time of day but nanoseconds since the machine started: what
+arrives before the clock is set carries such times (decision 10)."""
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -56,6 +60,7 @@ class Reason(StrEnum):
     SAME_POINT = "same_point"
     # shed: an observation that never reached the disk
     SPOOL_FULL = "spool_full"
+    DISK_SLOW = "disk_slow"
 
 
 class TimeSource(StrEnum):
@@ -289,6 +294,8 @@ class Group(Generic[Row]):
 
     rows: list[Row] = field(default_factory=list)
     """Packed observations, in order of arrival."""
+    droppable: list[Row] = field(default_factory=list)
+    """Likewise, of sources that would rather lose their oldest when the store is full."""
     pins: list[Pin] = field(default_factory=list)
     seen: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
     """QoS 1 messages by MQTT session: (packet identifier, digest), for the redelivery ring."""
@@ -296,11 +303,25 @@ class Group(Generic[Row]):
     """MQTT sessions that the broker no longer knows: their ring is emptied before `seen`."""
 
 
+class Room(StrEnum):
+    """Whether the store can take another group."""
+
+    FREE = "free"
+    LIMIT = "limit"
+    """The limit that the operator set is reached."""
+    DISK = "disk"
+    """The disk is nearly full, or fails."""
+
+
 class Store(Protocol[Row]):
     """Where observations become durable: the spool, or the archive.
 
     The blocking methods are called from one worker thread only.
     """
+
+    @property
+    def group_bytes_max(self) -> int:
+        """How large a group may be."""
 
     def pack(self, observation: Observation) -> Row:
         """Encode on the event loop; cheap, cannot fail."""
@@ -311,8 +332,8 @@ class Store(Protocol[Row]):
     def commit(self, group: Group[Row]) -> None:
         """Blocking: on return the group is on disk. Raises StoreError: nothing of it is."""
 
-    def has_room(self) -> bool:
-        """Blocking: whether the next group fits within the limits and the disk."""
+    def room(self) -> Room:
+        """Blocking: whether the largest group fits; what is too old makes room first."""
 
     def totals(self) -> Totals:
         """The counts as of the last transaction; cheap, any thread."""

@@ -3,28 +3,24 @@
 A part of the composition root: here `Config` ends, and plain values go on.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.catalogue import Catalogue
-from gateway.clock import now_ns
-from gateway.committer import Committer
+from gateway.committer import Committer, WhenFull
 from gateway.config.models import Config
 from gateway.config.sources import FieldRule as FieldSettings
 from gateway.config.sources import Mqtt, Serial
 from gateway.config.sources import Subscription as SubscriptionSettings
 from gateway.devices import devices
+from gateway.edges import Edges
 from gateway.errors import ConfigError
 from gateway.intake import MqttIntake, Pipeline, SerialIntake, Subscription
 from gateway.ledger import Account, Ledger
 from gateway.normalize import FieldRule, Normalizer
 from gateway.series import SeriesRegistry
 from gateway.topics import Router, TopicPattern
-from gateway.transports import mqtt as transport
-from gateway.transports.mqtt import BrokerSettings, MqttState, MqttTransport, TlsSettings
-from gateway.transports.serial import PortSettings, SerialTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +28,7 @@ class Parts:
     """What all sources share."""
 
     config: Config
+    edges: Edges
     ledger: Ledger
     catalogue: Catalogue
     registry: SeriesRegistry
@@ -44,8 +41,8 @@ class Source:
 
     account: Account
     run: Callable[[], Awaitable[None]]
-    allowed: asyncio.Event
-    """While it is not set the source stays away."""
+    ready: Callable[[], Awaitable[None]]
+    """Until it returns the source stays away."""
     problems: Callable[[], Sequence[str]] = tuple
     """What is wrong though it is connected."""
 
@@ -65,17 +62,18 @@ def serial_source(entry: Serial, parts: Parts) -> Source:
         device.framer(),
         Pipeline(account, parts.ledger, device.decoder(**entry.options()), normalizer),
         parts.committer,
-        now_ns,
+        parts.edges.clock,
+        when_full=WhenFull(parts.config.spool.when_full.serial),
     )
-    port = SerialTransport(port_settings(entry))
-    always = asyncio.Event()
-    always.set()
-    return Source(account, lambda: port.run(intake.opened, intake.receive), always)
+    port = parts.edges.port(entry)
+    return Source(account, lambda: port.run(intake.opened, intake.receive), _at_once)
 
 
-def mqtt_source(
-    entry: Mqtt, parts: Parts, state: MqttState, session: str, seen: list[tuple[int, bytes]]
-) -> Source:
+async def _at_once() -> None:
+    """A serial port never stays away."""
+
+
+def mqtt_source(entry: Mqtt, parts: Parts, session: str, seen: list[tuple[int, bytes]]) -> Source:
     """A broker; it stays away while there is no room, and the broker keeps what comes."""
     account = parts.ledger.account(entry.name, "mqtt")
     routes = [
@@ -87,69 +85,19 @@ def mqtt_source(
         parts.ledger,
         Router(routes),
         parts.committer,
-        now_ns,
+        parts.edges.clock,
         session=session,
         seen=seen,
         window=entry.broker_window,
+        when_full=WhenFull(parts.config.spool.when_full.mqtt),
     )
-    parts.committer.on_block.append(intake.leave)
-    broker = MqttTransport(entry.name, broker_settings(entry, session), state)
+    broker = parts.edges.broker(entry, session)
     return Source(
         account,
         lambda: broker.run(intake.opened, intake.receive),
-        parts.committer.accepting,
+        intake.ready,
         intake.problems,
     )
-
-
-def port_settings(entry: Serial) -> PortSettings:
-    return PortSettings(
-        port=entry.port,
-        baudrate=entry.baudrate,
-        bytesize=entry.bytesize,
-        parity=entry.parity,
-        stopbits=entry.stopbits,
-        dtr=entry.dtr,
-        rts=entry.rts,
-        silence_timeout_s=entry.silence_timeout or None,
-    )
-
-
-def broker_settings(entry: Mqtt, client_id: str) -> BrokerSettings:
-    host, port = entry.address()
-    files = (
-        str(file) if file else None for file in (entry.ca_file, entry.cert_file, entry.key_file)
-    )
-    tls = TlsSettings(*files) if entry.tls() else None
-    return BrokerSettings(
-        host=host,
-        port=port,
-        client_id=client_id,
-        subscriptions=_asked_for(entry),
-        tls=tls,
-        username=entry.username,
-        password=entry.secret_password(),
-        protocol=entry.protocol,
-        keepalive_s=round(entry.keepalive),
-        max_unacknowledged_messages=entry.max_unacknowledged,
-    )
-
-
-def _asked_for(entry: Mqtt) -> list[transport.Subscription]:
-    """What to ask of the broker: of a topic in two subscriptions it may send each message twice.
-
-    So one that lies within another is not asked for; the router still tells them apart.
-    """
-    patterns = [(TopicPattern.parse(wanted.topic), wanted) for wanted in entry.subscribe]
-    asked = []
-    for pattern, _ in patterns:
-        if any(o.covers(pattern) and not pattern.covers(o) for o, _ in patterns):
-            continue
-        within = [wanted for other, wanted in patterns if pattern.covers(other)]
-        qos = max(map(entry.qos_of, within))
-        retained = any(map(entry.takes_retained, within))
-        asked.append(transport.Subscription(pattern.filter, qos, retained))
-    return asked
 
 
 def _subscription(

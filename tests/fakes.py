@@ -8,10 +8,10 @@ from typing import ParamSpec, TypeVar
 
 from gateway.backoff import Backoff
 from gateway.catalogue import Catalogue
-from gateway.committer import Committer
+from gateway.committer import Committer, WhenFull
 from gateway.errors import StoreError
 from gateway.ledger import Ledger
-from gateway.model import Group, Observation, Series, TimeSource, Totals
+from gateway.model import Group, Observation, Room, Series, TimeSource, Totals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,8 +26,9 @@ class Disk:
         self.groups: list[Group[Observation]] = []
         self.failures = 0
         """So many commits fail from now on."""
-        self.room = True
+        self.free = Room.FREE
         self.counts = Totals()
+        self.group_bytes_max = 1_600_000
 
     def pack(self, observation: Observation) -> Observation:
         return observation
@@ -40,17 +41,18 @@ class Disk:
             self.failures -= 1
             raise StoreError("the disk is full")
         self.groups.append(group)
-        self.counts.spooled += len(group.rows)
-        self.counts.pending += len(group.rows)
+        count = len(group.rows) + len(group.droppable)
+        self.counts.spooled += count
+        self.counts.pending += count
 
-    def has_room(self) -> bool:
-        return self.room
+    def room(self) -> Room:
+        return self.free
 
     def totals(self) -> Totals:
         return self.counts
 
     def rows(self) -> list[Observation]:
-        return [row for group in self.groups for row in group.rows]
+        return [row for group in self.groups for row in (*group.rows, *group.droppable)]
 
 
 class Inline:
@@ -74,9 +76,16 @@ class Wire:
     problems: list[str] = field(default_factory=list)
     acknowledged: list[int] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    paused: bool = False
 
     def acknowledge(self, identifiers: Sequence[int]) -> None:
         self.acknowledged += identifiers
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
 
     def leave(self, why: str) -> None:
         self.left.append(why)
@@ -100,6 +109,7 @@ class Rig:
             clock=lambda: NOON,
         )
         self.account = self.ledger.account("mast", "serial")
+        self.inlet = self.committer.inlet(self.account, WhenFull.DROP_NEWEST)
 
     def balanced(self) -> bool:
         return self.ledger.balanced(self.disk.totals())

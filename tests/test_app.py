@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from gateway import app
+from gateway.committer import Inlet
 from gateway.config import load
+from gateway.edges import ARCHIVE_FILE
 from gateway.spool.archive import Archive
 from tests.fakes import observation
 
@@ -27,11 +29,12 @@ async def test_a_fault_of_the_console_costs_nothing_that_arrived(tmp_path: Path)
     path.write_text(CONFIG.format(data_dir=tmp_path))
 
     async def serve(gateway: app.Gateway) -> None:
-        gateway.committer.add(gateway.ledger.accounts["home"], [observation(1)])
+        inlet = Inlet(gateway.ledger.accounts["home"])
+        gateway.committer.add(inlet, [observation(1)])
         raise RuntimeError("a bug")
 
     with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
         await app.run(load(path, environ={}), asyncio.Event(), serve)
-    archive = Archive.open(tmp_path / app.ARCHIVE_FILE, min_free=0)
+    archive = Archive.open(tmp_path / ARCHIVE_FILE, min_free=0)
     assert archive.totals().spooled == 1
     archive.close()

@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.committer import UNCOMMITTED_MAX
-from gateway.ledger import Account, Stage
-from gateway.model import Pin, Reason
+import pytest
+
+from gateway.committer import HURRY_SHARE, Inlet, WhenFull
+from gateway.errors import StoreError
+from gateway.ledger import Stage
+from gateway.model import Pin, Reason, Room
 from tests.fakes import Rig, Wire, observation, turns
 
 
-def add(rig: Rig, *numbers: int, account: Account | None = None) -> None:
+def add(rig: Rig, *numbers: int, inlet: Inlet | None = None) -> None:
     """What a pipeline does with so many readings."""
-    account = account or rig.account
-    account.readings += len(numbers)
-    rig.committer.add(account, [observation(number) for number in numbers])
+    inlet = inlet or rig.inlet
+    inlet.account.readings += len(numbers)
+    rig.committer.add(inlet, [observation(number) for number in numbers])
 
 
 @asynccontextmanager
@@ -128,19 +131,16 @@ async def test_a_dead_disk_can_be_given_up() -> None:
 
 async def test_a_full_spool_sheds_what_cannot_wait_counts_it_and_recovers() -> None:
     rig = Rig(interval_s=0.0)
-    told: list[str] = []
-    rig.committer.on_block.append(told.append)
     async with running(rig):
-        rig.disk.room = False
+        rig.disk.free = Room.LIMIT
         add(rig, 1)
         await turns()
-        assert not rig.committer.accepting.is_set()
-        assert len(told) == 1
+        assert "max_bytes" in rig.committer.problem
         add(rig, 2, 3)
         assert rig.account.shed == 2
         assert rig.balanced()
-        rig.disk.room = True
-        await asyncio.wait_for(rig.committer.accepting.wait(), 5)
+        rig.disk.free = Room.FREE
+        await asyncio.wait_for(free(rig), 5)
         add(rig, 4)
         await turns()
     assert [row.time_ns % 10 for row in rig.disk.rows()] == [1, 4]
@@ -148,21 +148,134 @@ async def test_a_full_spool_sheds_what_cannot_wait_counts_it_and_recovers() -> N
     assert rig.balanced()
 
 
+async def free(rig: Rig) -> None:
+    while rig.committer.room is not Room.FREE:  # noqa: ASYNC110 -- no event says so
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("when_full", "room", "leaves", "taken"),
+    [
+        (WhenFull.BLOCK, Room.LIMIT, True, False),
+        (WhenFull.BLOCK, Room.DISK, True, False),
+        (WhenFull.DROP_NEWEST, Room.LIMIT, False, False),
+        (WhenFull.DROP_NEWEST, Room.DISK, True, False),
+        (WhenFull.DROP_OLDEST, Room.LIMIT, False, True),
+        (WhenFull.DROP_OLDEST, Room.DISK, True, False),
+    ],
+)
+async def test_a_source_that_can_wait_does_what_its_policy_says(
+    when_full: WhenFull, room: Room, *, leaves: bool, taken: bool
+) -> None:
+    rig = Rig(interval_s=0.0)
+    wire = Wire()
+    inlet = rig.committer.inlet(rig.ledger.account("home", "mqtt"), when_full, wire)
+    async with running(rig):
+        rig.disk.free = room
+        add(rig, 1)
+        await turns()
+        assert bool(wire.left) == leaves == rig.committer.blocks(inlet)
+        add(rig, 2, inlet=inlet)
+        assert inlet.account.shed == (not taken)
+        waiting = asyncio.ensure_future(rig.committer.ready(inlet))
+        await turns()
+        assert waiting.done() != leaves
+        rig.disk.free = Room.FREE
+        await asyncio.wait_for(waiting, 5)
+    assert len(rig.disk.rows()) == 1 + taken
+    dropped = [row for group in rig.disk.groups for row in group.droppable]
+    assert len(dropped) == taken, "and only what it says may be dropped is"
+    assert rig.balanced()
+
+
 async def test_memory_is_bounded_while_the_disk_is_slow() -> None:
     rig = Rig(interval_s=0.0)
     async with running(rig):
         rig.worker.gate.clear()
-        count = UNCOMMITTED_MAX // 100
+        count = rig.disk.group_bytes_max // 100 // 2
         add(rig, *range(count // 2))
         rig.committer.hurry()
         await turns()
-        add(rig, *range(count // 2, count + 10))
-        assert not rig.committer.accepting.is_set()
-        add(rig, 1, 2, 3)
-        assert rig.account.shed == 3
+        add(rig, *range(count // 2, count))
+        assert rig.account.shed == 0
+        add(rig, 1)
+        add(rig, 2, 3)
+        assert rig.account.shed == 2
+        assert rig.ledger.losses["mast", Stage.SHED, Reason.DISK_SLOW].count == 2
         rig.worker.gate.set()
-        await asyncio.wait_for(rig.committer.accepting.wait(), 5)
-    assert len(rig.disk.rows()) == count + 10
+        await turns()
+        add(rig, 4)
+        assert rig.account.shed == 2
+    assert len(rig.disk.rows()) == count + 2
+    assert rig.balanced()
+
+
+async def test_a_flood_pauses_its_own_source_and_costs_the_others_nothing() -> None:
+    rig = Rig(interval_s=1000.0)
+    wire = Wire()
+    flood = rig.committer.inlet(rig.ledger.account("flood", "mqtt"), WhenFull.BLOCK, wire)
+    others = [
+        rig.committer.inlet(rig.ledger.account(f"port{n}", "serial"), WhenFull.DROP_NEWEST)
+        for n in range(10)
+    ]
+    async with running(rig):
+        rig.worker.gate.clear()
+        count = 0
+        while not wire.paused:
+            add(rig, *range(100), inlet=flood)
+            count += 100
+        assert count == rig.disk.group_bytes_max // 100 // 2 + 100
+        for other in others:
+            add(rig, *range(500), inlet=other)
+        assert all(other.account.shed == 0 for other in others)
+        rig.worker.gate.set()
+        await turns()
+        assert not wire.paused, "it goes on once the disk has it"
+        assert wire.left == []
+    assert len(rig.disk.rows()) == count + 5_000
+    assert rig.balanced()
+
+
+async def test_a_large_group_is_committed_at_once() -> None:
+    rig = Rig(interval_s=1000.0)
+    async with running(rig):
+        add(rig, *range(rig.disk.group_bytes_max // 100 // HURRY_SHARE))
+        await turns()
+        assert rig.disk.groups == []
+        add(rig, 1)
+        await turns()
+        assert len(rig.disk.groups) == 1
+
+
+async def test_a_source_comes_again_when_what_it_brought_is_on_disk() -> None:
+    rig = Rig(interval_s=1000.0)
+    inlet = rig.committer.inlet(rig.ledger.account("home", "mqtt"), WhenFull.BLOCK, Wire())
+    async with running(rig):
+        rig.worker.gate.clear()
+        add(rig, 1, inlet=inlet)
+        waiting = asyncio.ensure_future(rig.committer.ready(inlet))
+        await turns()
+        assert not waiting.done()
+        rig.worker.gate.set()
+        await turns()
+        assert waiting.done()
+
+
+async def test_a_disk_that_cannot_be_asked_for_room_is_full_and_loses_nothing() -> None:
+    rig = Rig(interval_s=0.0)
+
+    def fail() -> Room:
+        raise StoreError("the disk cannot be read")
+
+    async with running(rig):
+        rig.disk.room = fail  # type: ignore[method-assign]
+        add(rig, 1)
+        await turns()
+        assert rig.committer.room is Room.DISK
+        assert rig.committer.problem == "the disk cannot be read"
+        assert len(rig.disk.rows()) == 1, "committed once, for only the question failed"
+        del rig.disk.room
+        await asyncio.wait_for(free(rig), 5)
     assert rig.balanced()
 
 
@@ -185,15 +298,15 @@ async def test_a_group_carries_pins_units_and_the_identity_of_its_messages() -> 
 
 async def test_units_wait_while_there_is_no_room() -> None:
     rig = Rig(interval_s=0.0)
-    rig.disk.room = False
+    rig.disk.free = Room.LIMIT
     async with running(rig):
         add(rig, 1)
         await turns()
         rig.catalogue.publish_unit("sensor", "temperature", "Cel")
         await turns()
         assert rig.ledger.losses == {}
-        rig.disk.room = True
-        await asyncio.wait_for(rig.committer.accepting.wait(), 5)
+        rig.disk.free = Room.FREE
+        await asyncio.wait_for(free(rig), 5)
         add(rig, 2)
         await turns()
     assert [row.series.measurement for row in rig.disk.rows()] == ["sensor", "sensor", "units"]

@@ -57,21 +57,25 @@ class Spool:
         self.dead: list[DeadLetter] = []
         self.failures: deque[StoreError] = deque()
         self.reads = 0
+        self.taken: set[int] = set()
 
     def append(self, *lines: bytes) -> None:
         self.rows[self.next_row] = lines
         self.next_row += 1
 
-    async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
+    async def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
         await self._fail()
         self.reads += 1
         taken: list[int] = []
         size = lines = 0
-        for row, content in self.rows.items():
+        rows = [*self.rows.items()]
+        for row, content in reversed(rows) if newest else rows:
             row_size = sum(len(line) + 1 for line in content)
             full = size + row_size > max_bytes or lines + len(content) > max_lines
-            if row <= after or (taken and full):
+            if row in self.taken:
                 continue
+            if taken and full:
+                break
             taken.append(row)
             size += row_size
             lines += len(content)
@@ -79,6 +83,8 @@ class Spool:
                 break
         if not taken:
             return None
+        self.taken.update(taken)
+        taken.sort()
         return Batch(tuple(taken), [line for row in taken for line in self.rows[row]], size)
 
     async def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
@@ -123,12 +129,16 @@ class Server:
         return Refused(400, "unable to parse", guilty if self.names_guilty else ())
 
 
-def make(spool: Spool, server: Server, batch_bytes: int = 1_000) -> Delivery:
+def make(
+    spool: Spool, server: Server, batch_bytes: int = 1_000, *, newest_first: bool = False
+) -> Delivery:
+    spool.taken.clear()  # as after a restart
     return Delivery(
         spool,
         server,
         flush_interval_s=1.0,
         batch_bytes=batch_bytes,
+        newest_first=newest_first,
         backoff=Backoff(0.5, 60.0, Random(1)),
         disk_backoff=Backoff(0.5, 5.0, Random(2)),
         halt_pause_s=30.0,

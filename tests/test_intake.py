@@ -30,6 +30,7 @@ from gateway.model import (
     Malformed,
     Reading,
     Reason,
+    Room,
     Verdict,
 )
 from gateway.normalize import Normalizer
@@ -306,8 +307,7 @@ async def test_half_a_window_of_waiting_messages_is_committed_at_once() -> None:
 async def test_while_there_is_no_room_messages_stay_with_the_broker() -> None:
     rig = Mqtt()
     rig.intake.opened(rig.wire)
-    rig.committer.on_block.append(rig.intake.leave)
-    rig.committer._block("full")
+    rig.committer._set_room(Room.LIMIT, "full")
     assert rig.wire.left == ["full"]
     late = rig.wire = Wire()  # it was under way when the room ran out
     rig.intake.opened(late)
@@ -340,9 +340,13 @@ async def test_a_source_is_connected_again_whatever_ended_it_and_says_why() -> N
         await asyncio.Event().wait()
 
     allowed = asyncio.Event()
+
+    async def ready() -> None:
+        await allowed.wait()
+
     async with asyncio.TaskGroup() as group:
         task = group.create_task(
-            supervise(rig.account, run, backoff=Backoff(0, 0, Random(1)), allowed=allowed)
+            supervise(rig.account, run, backoff=Backoff(0, 0, Random(1)), ready=ready)
         )
         await asyncio.sleep(0)
         assert attempts == 0

@@ -1,7 +1,7 @@
 """What a broker is asked for: every message once, whatever the subscriptions."""
 
 from gateway.config.sources import Mqtt
-from gateway.sources import broker_settings
+from gateway.settings import broker_settings
 from gateway.transports.mqtt import Subscription
 
 

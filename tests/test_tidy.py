@@ -45,6 +45,8 @@ FLOW = {"intake", "committer", "delivery"}
 SHELL = {
     "cli",
     "sources",
+    "settings",
+    "edges",
     "systemd",
     "service",
     "config",

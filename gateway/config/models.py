@@ -44,6 +44,18 @@ class Gateway(Section):
     tags: Tags = Field({}, description='Tags on every point, such as `{ site = "farm" }`.')
 
 
+class WhenFull(Section):
+    mqtt: Literal["block", "drop_newest", "drop_oldest"] = Field(
+        "block",
+        description="`block`: the gateway leaves the broker, which keeps messages of QoS 1 until"
+        " there is room. `drop_newest`: what arrives is refused. `drop_oldest`: it is taken, and"
+        " the oldest readings of sources with this policy are dropped.",
+    )
+    serial: Literal["drop_newest", "drop_oldest"] = Field(
+        "drop_newest", description="Likewise; a serial port cannot wait."
+    )
+
+
 class Spool(Section):
     max_bytes: Annotated[int, Size("1MiB", "16TiB")] = Field(
         "2GiB",
@@ -54,6 +66,17 @@ class Spool(Section):
         "256MiB",
         validate_default=True,
         description="Free disk space below which nothing more is taken in.",
+    )
+    max_age: Annotated[float, Duration("0s", "3650d")] = Field(
+        "0s",
+        validate_default=True,
+        description='What InfluxDB has not taken for so long is dropped, and counted; `"0s"`: it is'
+        " kept until it is delivered.",
+    )
+    when_full: WhenFull = Field(
+        {},
+        validate_default=True,
+        description="What happens at the limit, by the kind of source.",
     )
     commit_interval: Annotated[float, Duration("10ms", "1min")] = Field(
         "1s",
@@ -97,6 +120,10 @@ class InfluxDB(Section):
         "500kB",
         validate_default=True,
         description="The most that one request carries, before compression.",
+    )
+    drain: Literal["oldest_first", "newest_first"] = Field(
+        "oldest_first",
+        description="In which order a backlog is sent after an outage, beside what comes in.",
     )
     ca_file: ReadableFile | None = Field(
         None,

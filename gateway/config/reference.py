@@ -17,6 +17,7 @@ BEGIN: Final = "<!-- made by python -m gateway.config.reference -->\n"
 END: Final = "<!-- end -->\n"
 
 _NESTED: Final = (
+    ("Policies in `when_full`", ("spool", "when_full")),
     ("Entries of `subscribe`", ("mqtt", 0, "subscribe", 0)),
     ("Rules in `fields`", ("serial", 0, "fields", "")),
 )

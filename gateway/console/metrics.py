@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from gateway import __version__
 from gateway.delivery import State
 from gateway.ledger import EQUATIONS, LINES_WENT, Account, Latency
+from gateway.model import Room
 from gateway.spool.store import Spool
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class _GatewayCollector(Collector):
         yield _plain("pending_lines", "Lines that InfluxDB does not have yet.", lines["pending"])
         if isinstance(store, Spool):
             yield _plain("pending_bytes", "Bytes of these lines.", store.pending_bytes())
-        accepting = committer.accepting.is_set()
+        accepting = committer.room is Room.FREE
         yield _plain("store_has_room", "0: sources that can wait stay away.", accepting)
         stuck = bool(committer.problem)
         yield _plain("store_problem", "1: observations do not reach the disk.", stuck)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from gateway import __version__
 from gateway.delivery import Delivery, State
 from gateway.ledger import EQUATIONS, LINES_CAME, LINES_WENT, Account, Latency, Ledger
-from gateway.model import FieldValue
+from gateway.model import FieldValue, Room
 from gateway.series import SeriesHistory
 from gateway.spool.store import Spool
 
@@ -46,6 +46,10 @@ class SourceStatus(TypedDict):
     connected: bool
     problem: str
     last_frame: str | None
+    commit_p99_s: float | None
+    """From arrival to commit."""
+    commit_buckets: list[tuple[float, int]]
+    """As in `LatencyStatus`."""
     counts: dict[str, int]
 
 
@@ -266,6 +270,8 @@ def _source(account: Account) -> SourceStatus:
         "connected": account.connected,
         "problem": account.problem,
         "last_frame": iso_time(account.last_frame_ns),
+        "commit_p99_s": account.commit_latency.quantile_s(0.99),
+        "commit_buckets": list(account.commit_latency.buckets()),
         "counts": account.counts(),
     }
 
@@ -286,7 +292,7 @@ def _store(gateway: "Gateway") -> StoreStatus:
         "path": str(store.path),
         "pending_lines": store.totals().pending,
         "pending_bytes": store.pending_bytes() if isinstance(store, Spool) else 0,
-        "has_room": gateway.committer.accepting.is_set(),
+        "has_room": gateway.committer.room is Room.FREE,
         "problem": gateway.committer.problem,
     }
 

@@ -3,19 +3,21 @@
 Format of the spool, enough for a reader of its own
 ===================================================
 
-`spool.db` is an SQLite 3 database in WAL mode (`spool.db-wal` belongs to it while the gateway
-runs, and after a crash), application_id 0x53475350, user_version 1, UTF-8. A file of a higher
-user_version is refused. Every change is one transaction with `synchronous = FULL`: what the
-gateway has called committed survives `kill -9` and a pulled plug.
+`spool.db` is an SQLite 3 database in WAL mode (`spool.db-wal` belongs to it while the gateway runs,
+and after a crash), application_id 0x53475350, user_version 2, UTF-8. A file of a higher
+user_version is refused, one of version 1 (without `droppable` and `held`) is upgraded. Every change
+is one transaction with `synchronous = FULL`: what the gateway has called committed survives `kill
+-9` and a pulled plug.
 
-rows(seq, lines, crc, committed_ns, body)
+rows(seq, lines, crc, committed_ns, body, droppable)
     What InfluxDB does not have yet. A row is a batch of `lines` lines of line protocol, times in
     nanoseconds, joined with single newlines and without one at the end, in order of arrival.
     `seq` rises with every row and is not used again while the process runs; after a restart
     numbers go on from the highest row. `crc` is the CRC-32 (zlib, unsigned) of the ASCII text
     "<seq> <lines>", one newline, and `body`. A row whose CRC or number of lines does not fit is
     corrupt: never to be delivered. `committed_ns` is the time of the commit, nanoseconds since
-    1970, UTC. Rows are deleted as a whole, when all their lines are delivered or dead.
+    1970, UTC. Rows are deleted as a whole, when all their lines are delivered or dead. `droppable`
+    is 1 where the lines may be evicted when the spool is full, the oldest first.
 dead_letters(id, at_ns, status, message, line)
     Lines that the database refused for good, with its HTTP status and words (the first 500
     characters). The latest 100,000.

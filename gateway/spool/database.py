@@ -8,19 +8,20 @@ is opened or at the call after the one that met the damage. Limits: a file of a 
 another program is refused, never touched.
 """
 
+import errno
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from struct import Struct
 from typing import ClassVar
 
-from gateway.errors import StoreError
-from gateway.model import Group, Pin, Row, Totals
+from gateway.errors import DiskFullError, StoreError
+from gateway.model import Group, Pin, Room, Row, Totals
 from gateway.spool.salvage import (
     DAMAGE,
     copy_readable,
@@ -34,10 +35,18 @@ SEEN_MAX = 10_000
 """Pairs kept per MQTT session: brokers hold a few dozen in flight, and identifiers wrap at 65,535,
 so that old pairs would take new messages for redelivered ones."""
 
-WAL_BYTES_MAX = 16 * 1024 * 1024
-"""The log is cut back to this size; it is longer only while a single transaction needs it."""
+GROUP_BYTES_MAX = 16 * 1024 * 1024
+"""A group of commits; where little space is allowed, a 16th of that."""
 
-_CHECKPOINT_PAGES = 2000
+WAL_BYTES_MAX = 16 * 1024 * 1024
+"""The log is cut back to this size, or to what is a small part of little space; it is longer only
+while a single transaction needs it."""
+
+_WAL_BYTES_MIN = 64 * 1024
+_GROWTH = 3
+"""What a group may add to log and file, beside its own size: it stands in both for a while."""
+
+_PAGE_BYTES = 4096
 _SEEN_PAIR = Struct(">H8s")
 _BUSY_S = 5.0
 
@@ -63,6 +72,8 @@ _WORDS = {
     sqlite3.SQLITE_CORRUPT: "the database is damaged",
     sqlite3.SQLITE_NOTADB: "the database is damaged",
 }
+_PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_PASSING_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -77,6 +88,8 @@ class Database:
 
     schema: ClassVar[str]
     schema_version: ClassVar[int]
+    upgrades: ClassVar[Mapping[int, str]] = {}
+    """What makes the tables of a version those of the next."""
     application_id: ClassVar[int]
     file_mode: ClassVar[int]
 
@@ -86,6 +99,13 @@ class Database:
         """What the operator should know about the file, since it was opened."""
         self._max_bytes = max_bytes
         self._min_free = min_free
+        self._wal_bytes = WAL_BYTES_MAX
+        self.group_bytes_max = GROUP_BYTES_MAX
+        if max_bytes is not None:
+            self.group_bytes_max = min(GROUP_BYTES_MAX, max_bytes // 16)
+            self._wal_bytes = max(min(WAL_BYTES_MAX, max_bytes // 8), _WAL_BYTES_MIN)
+        if min_free:
+            self._wal_bytes = max(min(self._wal_bytes, min_free // 4), _WAL_BYTES_MIN)
         self._counts: Counts = {}
         self._connection: sqlite3.Connection | None = None
         self._is_damaged = False
@@ -124,18 +144,15 @@ class Database:
         pairs = [pair for (blob,) in blobs for pair in _SEEN_PAIR.iter_unpack(_whole_pairs(blob))]
         return pairs[-SEEN_MAX:]
 
-    def has_room(self) -> bool:
-        """Whether the file is below its limit, and the disk has room to delete and checkpoint.
+    def room(self) -> Room:
+        """Whether the largest group fits below the limit, and the disk has room for the rest.
 
-        A log that is itself the reason is brought into the file and cut back: SQLite never shortens
-        it, and an empty store with a long log would have no room for ever. On a full disk the log
-        stays as it is, for its length is what deleting takes.
+        On a full disk SQLite can neither delete nor checkpoint.
         """
         with self._open() as db:
-            free = shutil.disk_usage(self.path.parent).free > self._min_free
-            if free and not self._is_below_limit(db):
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            return free and self._is_below_limit(db)
+            if shutil.disk_usage(self.path.parent).free <= self._min_free:
+                return Room.DISK
+            return Room.LIMIT if self._excess_bytes(db) > 0 else Room.FREE
 
     def close(self) -> None:
         """Bring everything into the one file and close it; never raises, nothing is lost."""
@@ -180,7 +197,9 @@ class Database:
             if code in _DAMAGED:
                 self._is_damaged = True  # salvaged at the next call
             words = _WORDS.get(code) or getattr(error, "strerror", None) or str(error)
-            raise StoreError(f"{self.path}: {words}") from error
+            passing = code in _PASSING or getattr(error, "errno", None) in _PASSING_ERRNO
+            kind = DiskFullError if passing else StoreError
+            raise kind(f"{self.path}: {words}") from error
 
     def _connect(self) -> sqlite3.Connection:
         finish_replacement(self.path)
@@ -229,7 +248,7 @@ class Database:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, self.file_mode))
         with ExitStack() as on_error:
-            db = _connection(path)
+            db = _connection(path, self._wal_bytes)
             on_error.callback(db.close)
             version = pragma(db, "user_version")
             if not db.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]:
@@ -242,6 +261,8 @@ class Database:
                     f"{path} was written by a newer version of the gateway (schema {version}, this "
                     f"version knows {self.schema_version}); install that version again"
                 )
+            else:
+                self._upgrade(db, version)
             on_error.pop_all()
         return db
 
@@ -252,6 +273,13 @@ class Database:
             f"PRAGMA user_version = {self.schema_version};"
             f"{_SHARED_TABLES}{self.schema} COMMIT;"
         )
+
+    def _upgrade(self, db: sqlite3.Connection, version: int) -> None:
+        """Bring the tables of an earlier version to those of today, version by version."""
+        while version < self.schema_version:
+            script = self.upgrades[version]
+            version += 1
+            db.executescript(f"BEGIN; {script} PRAGMA user_version = {version}; COMMIT;")
 
     def _salvage(self) -> None:
         """Move what can be read into a new file, and set the damaged one aside."""
@@ -270,13 +298,15 @@ class Database:
         self._is_damaged = False
         self.warnings.append(f"{self.path} was damaged and is set aside as {aside.name}: {lost}")
 
-    def _is_below_limit(self, db: sqlite3.Connection) -> bool:
-        return self._max_bytes is None or self._used_bytes(db) < self._max_bytes
-
-    def _used_bytes(self, db: sqlite3.Connection) -> int:
+    def _excess_bytes(self, db: sqlite3.Connection) -> int:
+        """What must go before the largest group fits; negative: what is left beside it."""
+        if self._max_bytes is None:
+            return -1
         pages = pragma(db, "page_count") - pragma(db, "freelist_count")
         log = Path(f"{self.path}-wal")
-        return pages * pragma(db, "page_size") + (log.stat().st_size if log.exists() else 0)
+        log_bytes = max(log.stat().st_size if log.exists() else 0, self._wal_bytes)
+        used = pages * pragma(db, "page_size") + log_bytes
+        return used + _GROWTH * self.group_bytes_max - self._max_bytes
 
 
 def put_shared(db: sqlite3.Connection, group: Group[Row]) -> None:
@@ -308,7 +338,7 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _connection(path: Path) -> sqlite3.Connection:
+def _connection(path: Path, wal_bytes: int) -> sqlite3.Connection:
     with ExitStack() as on_error:
         db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         on_error.callback(db.close)
@@ -317,8 +347,8 @@ def _connection(path: Path) -> sqlite3.Connection:
         # Where SQLite is built to overwrite what it deletes, as in Debian, that doubles the bytes
         # written per delivered batch.
         db.execute("PRAGMA secure_delete = OFF")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {wal_bytes // (2 * _PAGE_BYTES)}")
+        db.execute(f"PRAGMA journal_size_limit = {wal_bytes}")
         on_error.pop_all()
     return db
 

@@ -2,18 +2,19 @@
 
 Strategy: one row is a batch of lines, written and deleted as a whole, in the transaction that moves
 the counts. A row is checked against its own CRC when it is read; one that fails is set aside and
-counted, never delivered. Limits: rows of `ROW_BYTES` (a longer line has a row to itself);
-of corrupt rows and dead letters the latest are kept.
+counted, never delivered. Rows that are read are taken: nobody gets them again, and nothing evicts
+them, until they are settled. At the limit the oldest droppable rows are evicted by the very
+transaction that brings new ones, so the limit holds at every instant. Limits: rows of `ROW_BYTES`
+(a longer line has a row to itself); of corrupt rows and dead letters the latest are kept.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Self
-from zlib import crc32
 
-from gateway.model import Batch, DeadLetter, Group, Observation
+from gateway.model import SINCE_BOOT_MAX_NS, Batch, DeadLetter, Group, Observation, Room
 from gateway.sinks.line_protocol import encode
 from gateway.spool.database import (
     Counts,
@@ -24,10 +25,18 @@ from gateway.spool.database import (
     put_shared,
     storable,
 )
+from gateway.spool.rows import (
+    CORRUPT_ROWS_MAX,
+    HIGHEST,
+    LINES,
+    LOWEST,
+    bodies_of,
+    checksum,
+    delete_rows,
+    take,
+)
 
-ROW_BYTES = 64 * 1024
 DEAD_LETTERS_MAX = 100_000
-CORRUPT_ROWS_MAX = 100
 MESSAGE_CHARS_MAX = 500
 
 _SHRINK_PAGES = 256
@@ -35,11 +44,8 @@ _SHRINK_PAGES = 256
 _SHRINK_FREE_MIN = 1024
 """Fewer free pages than these are kept for the next rows."""
 
-_LOWEST = -(2**63)
-"""Damage may have made a number negative."""
-
-_LINES = "coalesce(min(max(CAST(lines AS INTEGER), 1), length(body)), 1)"
-"""A row's number of lines, within reason where it is damaged."""
+EVICTED_ROWS_MAX = 1_000
+"""In one transaction, of those that are too old."""
 
 
 class KeptLetter(NamedTuple):
@@ -57,29 +63,65 @@ class Spool(Database):
     CREATE TABLE rows (
         seq INTEGER PRIMARY KEY, lines INTEGER NOT NULL, crc INTEGER NOT NULL,
         committed_ns INTEGER NOT NULL, body BLOB NOT NULL
-    );
+    , droppable INTEGER NOT NULL DEFAULT 0);
     CREATE TABLE corrupt_rows (id INTEGER PRIMARY KEY, seq, lines, crc, committed_ns, body);
     CREATE TABLE dead_letters (
         id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, status INTEGER NOT NULL,
         message TEXT NOT NULL, line BLOB NOT NULL
     );
+    CREATE TABLE held (
+        seq INTEGER PRIMARY KEY, boot TEXT NOT NULL, lines INTEGER NOT NULL, crc INTEGER NOT NULL,
+        committed_ns INTEGER NOT NULL, body BLOB NOT NULL, droppable INTEGER NOT NULL DEFAULT 0
+    );
     """
-    schema_version = 1
+    schema_version = 2
+    upgrades = {  # noqa: RUF012 -- annotated in the base
+        1: "ALTER TABLE rows ADD COLUMN droppable INTEGER NOT NULL DEFAULT 0;"
+        + schema[schema.index("CREATE TABLE held") :]
+    }
     application_id = 0x53475350  # "SGSP"
     file_mode = 0o600
 
     def __init__(
-        self, path: Path, *, max_bytes: int, min_free: int, now_ns: Callable[[], int]
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        min_free: int,
+        now_ns: Callable[[], int],
+        max_age_ns: int | None = None,
     ) -> None:
         self._now_ns = now_ns
+        self._max_age_ns = max_age_ns
         self._last_seq = 0
         """Numbers are not used again while a reader may remember one."""
+        self._taken: set[int] = set()
+        self._droppable_after = LOWEST
+        """No row up to this one can be evicted."""
         super().__init__(path, max_bytes=max_bytes, min_free=min_free)
 
     @classmethod
-    def open(cls, path: Path, *, max_bytes: int, min_free: int, now_ns: Callable[[], int]) -> Self:
-        """Blocking. Raises StoreError; a damaged file is salvaged, see `warnings`."""
-        return cls(path, max_bytes=max_bytes, min_free=min_free, now_ns=now_ns)
+    def open(
+        cls,
+        path: Path,
+        *,
+        max_bytes: int,
+        min_free: int,
+        now_ns: Callable[[], int],
+        max_age_ns: int | None = None,
+    ) -> Self:
+        """Blocking. Raises StoreError; a damaged file is salvaged, see `warnings`.
+
+        Args:
+            path: the file.
+            max_bytes: the most that file and log may take.
+            min_free: what is left of the disk to others, and to deleting.
+            now_ns: the time of day.
+            max_age_ns: rows committed longer ago are evicted; None: they are kept for ever.
+        """
+        return cls(
+            path, max_bytes=max_bytes, min_free=min_free, now_ns=now_ns, max_age_ns=max_age_ns
+        )
 
     def pack(self, observation: Observation) -> bytes:
         return encode(observation)
@@ -97,38 +139,44 @@ class Spool(Database):
             now_ns = self._now_ns()
             last = db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0
             first = max(last, self._last_seq) + 1
+            bodies = [(*found, 0) for found in bodies_of(group.rows)]
+            bodies += [(*found, 1) for found in bodies_of(group.droppable)]
             rows = [
-                (seq, lines, _checksum(seq, lines, body), now_ns, body)
-                for seq, (lines, body) in enumerate(_bodies(group.rows), first)
+                (seq, lines, checksum(seq, lines, body), now_ns, body, droppable)
+                for seq, (lines, body, droppable) in enumerate(bodies, first)
             ]
-            db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", rows)
             put_shared(db, group)
-            _add(counts, "spooled", len(group.rows))
-            _add(counts, "pending", len(group.rows))
-            _add(counts, "pending_bytes", sum(len(row) + 1 for row in group.rows))
+            came = (*group.rows, *group.droppable)
+            _add(counts, "spooled", len(came))
+            _add(counts, "pending", len(came))
+            _add(counts, "pending_bytes", sum(len(row) + 1 for row in came))
+            passed = self._evict_excess(db, counts) if group.droppable else self._droppable_after
         self._last_seq = first + len(rows) - 1
+        self._droppable_after = passed
 
-    def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
-        """The rows that follow `after`, up to the limits but at least one; None: there is none.
+    def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
+        """Take rows from one end, up to the limits but at least one; None: there is none.
 
-        Corrupt rows on the way are set aside.
+        Whichever end, they are in order of arrival. Corrupt rows on the way are set aside.
         """
         while True:
             with self._open() as db:
-                bodies, corrupt = _take(db, after, max_bytes, max_lines)
+                bodies, corrupt = take(db, self._taken, max_bytes, max_lines, newest=newest)
             if corrupt:
                 self._set_aside(corrupt)
             if bodies:
-                lines = [line for body in bodies.values() for line in body.split(b"\n")]
-                size = sum(len(body) + 1 for body in bodies.values())
-                return Batch(tuple(bodies), lines, size)
+                rows = tuple(sorted(bodies))
+                self._taken.update(rows)
+                lines = [line for seq in rows for line in bodies[seq].split(b"\n")]
+                return Batch(rows, lines, sum(len(body) + 1 for body in bodies.values()))
             if not corrupt:
                 return None
 
     def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
         """The rows are dealt with: so many lines delivered, the others dead. All or nothing."""
         with self._transaction() as (db, counts):
-            found, lines, size = _delete(db, rows)
+            found, lines, size = delete_rows(db, rows)
             if found == len(rows) and lines != delivered + len(dead):
                 raise ValueError(f"{lines} lines to settle, not {delivered} and {len(dead)} dead")
             now_ns = self._now_ns()
@@ -144,6 +192,12 @@ class Spool(Database):
             if counts["corrupt"] < 0:  # rows may be missing only where a salvage has lost them
                 raise ValueError("rows to settle are not there: settled before?")
             _shrink(db)
+        self._taken.difference_update(rows)
+
+    def room(self) -> Room:
+        while self._evict_old():
+            pass
+        return super().room()
 
     def dead_letters(self, limit: int) -> list[KeptLetter]:
         """The latest ones first."""
@@ -155,6 +209,51 @@ class Spool(Database):
             ).fetchall()
         return [KeptLetter(key, at_ns, DeadLetter(*letter)) for key, at_ns, *letter in rows]
 
+    def _evict_old(self) -> bool:
+        """Evict a number of rows that are too old; whether there may be more."""
+        if self._max_age_ns is None:
+            return False
+        oldest_ns = self._now_ns() - self._max_age_ns
+        with self._open() as db:
+            found = db.execute(
+                "SELECT seq, committed_ns FROM rows ORDER BY seq LIMIT ?",
+                (len(self._taken) + EVICTED_ROWS_MAX,),
+            )
+            old = [
+                seq
+                for seq, committed_ns in found
+                if SINCE_BOOT_MAX_NS <= committed_ns < oldest_ns and seq not in self._taken
+            ]
+        if old:
+            with self._transaction() as (db, counts):
+                _evict(db, counts, old)
+        return len(old) >= EVICTED_ROWS_MAX
+
+    def _evict_excess(self, db: sqlite3.Connection, counts: Counts) -> int:
+        """Evict the oldest droppable rows until the limit is kept, or there are none left.
+
+        Returns the row up to which nothing is left to evict.
+        """
+        excess = self._excess_bytes(db)
+        if excess <= 0:
+            return self._droppable_after
+        evicted: list[int] = []
+        with closing(
+            db.execute(
+                "SELECT seq, length(body) FROM rows WHERE seq > ? AND droppable ORDER BY seq",
+                (self._droppable_after,),
+            )
+        ) as rows:
+            for seq, size in rows:
+                if seq not in self._taken:
+                    evicted.append(seq)
+                    excess -= size
+                    if excess <= 0:
+                        break
+        _evict(db, counts, evicted)
+        last = evicted[-1] if evicted else self._droppable_after
+        return min(last, min(self._taken, default=HIGHEST) - 1)
+
     def _set_aside(self, corrupt: Sequence[int]) -> None:
         with self._transaction() as (db, counts):
             db.executemany(
@@ -163,7 +262,7 @@ class Spool(Database):
                 [(seq,) for seq in corrupt],
             )
             _keep_latest(db, "corrupt_rows", CORRUPT_ROWS_MAX)
-            found, lines, size = _delete(db, corrupt)
+            found, lines, size = delete_rows(db, corrupt)
             if found != len(corrupt):
                 raise DamagedError(
                     "the table is out of order: a scan finds what a look-up does not"
@@ -172,7 +271,7 @@ class Spool(Database):
 
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
         held, size = db.execute(
-            f"SELECT total({_LINES}), total(length(body) + 1) FROM rows"  # noqa: S608
+            f"SELECT total({LINES}), total(length(body) + 1) FROM rows"  # noqa: S608
         ).fetchone()
         for name, count in counts.items():
             counts[name] = max(count, 0)
@@ -182,75 +281,10 @@ class Spool(Database):
         return f"{int(held)} pending lines are kept, {max(missing, 0)} are lost"
 
 
-def _bodies(lines: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines as bodies of rows, each with its number of lines."""
-    start = size = 0
-    for end, line in enumerate(lines):
-        if start < end and size + len(line) > ROW_BYTES:
-            yield end - start, b"\n".join(lines[start:end])
-            start, size = end, 0
-        size += len(line) + 1
-    if start < len(lines):
-        yield len(lines) - start, b"\n".join(lines[start:])
-
-
-def _checksum(seq: int, lines: int | None, body: bytes) -> int:
-    return crc32(body, crc32(b"%d %d\n" % (seq, lines or 0)))
-
-
-def _take(
-    db: sqlite3.Connection, after: int, max_bytes: int, max_lines: int
-) -> tuple[dict[int, bytes], list[int]]:
-    """The bodies of the next rows by their number, and the numbers of corrupt ones among them."""
-    bodies: dict[int, bytes] = {}
-    corrupt: list[int] = []
-    size = count = 0
-    with closing(
-        db.execute(
-            "SELECT seq, CAST(lines AS INTEGER), crc, CAST(body AS BLOB) FROM rows "
-            "WHERE seq > ? ORDER BY seq",
-            (after or _LOWEST,),
-        )
-    ) as rows:
-        for seq, lines, crc, stored in rows:
-            body = stored or b""
-            if crc != _checksum(seq, lines, body) or lines != body.count(b"\n") + 1:
-                corrupt.append(seq)
-                if len(corrupt) == CORRUPT_ROWS_MAX:
-                    break
-                continue
-            size += len(body) + 1
-            count += lines
-            if bodies and (size > max_bytes or count > max_lines):
-                break
-            bodies[seq] = body
-    return bodies, corrupt
-
-
-def _delete(db: sqlite3.Connection, rows: Sequence[int]) -> tuple[int, int, int]:
-    """Delete the rows; how many there were, and their lines and bytes."""
-    found = lines = size = 0
-    for run in _runs(rows):
-        sums = db.execute(
-            f"SELECT total({_LINES}), total(length(body) + 1) "  # noqa: S608
-            "FROM rows WHERE seq BETWEEN ? AND ?",
-            run,
-        ).fetchone()
-        found += db.execute("DELETE FROM rows WHERE seq BETWEEN ? AND ?", run).rowcount
-        lines += int(sums[0])
-        size += int(sums[1])
-    return found, lines, size
-
-
-def _runs(rows: Sequence[int]) -> list[tuple[int, int]]:
-    """The numbers as ranges (first, last) without gaps."""
-    runs: list[tuple[int, int]] = []
-    for seq in sorted(rows):
-        if runs and seq == runs[-1][1] + 1:
-            runs[-1] = (runs[-1][0], seq)
-        else:
-            runs.append((seq, seq))
-    return runs
+def _evict(db: sqlite3.Connection, counts: Counts, rows: Sequence[int]) -> None:
+    _, lines, size = delete_rows(db, rows)
+    _add(counts, "evicted", lines)
+    _withdraw(db, counts, lines, size)
 
 
 def _withdraw(db: sqlite3.Connection, counts: Counts, lines: int, size: int) -> None:
@@ -258,7 +292,9 @@ def _withdraw(db: sqlite3.Connection, counts: Counts, lines: int, size: int) -> 
 
     What damage did to a row's number of lines comes to light when the last row is gone.
     """
-    left = db.execute("SELECT EXISTS (SELECT 1 FROM rows)").fetchone()[0]
+    left = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM rows) OR EXISTS (SELECT 1 FROM held)"
+    ).fetchone()[0]
     counts["pending"] = max(counts.get("pending", 0) - lines, 0) if left else 0
     counts["pending_bytes"] = max(counts.get("pending_bytes", 0) - size, 0) if left else 0
     _add(counts, "corrupt", missing_lines(counts))

@@ -135,6 +135,15 @@ class Connection(asyncio.BufferedProtocol):
             self._exactly_once.discard(identifier)
         self.write(answers)
 
+    def pause(self) -> None:
+        """Read nothing for a moment: what the broker sends meanwhile waits on its side."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
     def leave(self, why: str) -> None:
         """Disconnect at once: the transport's `run` raises TransportError with these words.
 

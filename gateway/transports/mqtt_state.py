@@ -32,6 +32,10 @@ class MqttState:
         self._path = data_dir / FILE_NAME
         self._sessions = self._load()
 
+    def names(self) -> set[str]:
+        """Every session that was ever opened."""
+        return set(self._sessions)
+
     def client_id(self, name: str, gateway_name: str) -> str:
         """The session's client id, made the first time. Raises StoreError: it cannot be kept."""
         known = self._sessions.get(name, {}).get("client_id")

@@ -142,10 +142,13 @@ INFLUXDB = '[influxdb]\nversion = {}\nurl = "http://localhost:8086"\n'
             ],
         ),
         (
-            '[spool]\nmax_age = "1d"\n"a b" = 1\n[gateway]\nzzz = 1',
+            '[spool]\nmax_bites = "1d"\n"a b" = 1\n[gateway]\nzzz = 1',
             [
-                'spool.max_age: unknown key; did you mean "max_bytes"?',
-                'spool."a b": unknown key; known: max_bytes, min_free, commit_interval',
+                'spool.max_bites: unknown key; did you mean "max_bytes"?',
+                (
+                    'spool."a b": unknown key; known: max_bytes, min_free, max_age, when_full,'
+                    " commit_interval"
+                ),
                 "gateway.zzz: unknown key; known: name, data_dir, tags",
             ],
         ),

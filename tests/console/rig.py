@@ -16,6 +16,7 @@ from gateway.config.values import Context
 from gateway.console.server import serve
 from gateway.delivery import Delivery
 from gateway.devices import devices
+from gateway.edges import RealEdges
 from gateway.intake import Pipeline, SerialIntake
 from gateway.ledger import Ledger
 from gateway.model import Batch, DeadLetter, Delivered, Receipt
@@ -33,7 +34,7 @@ PATIENCE_S = 10.0
 class NoSpool:
     """Delivery that has nothing to deliver."""
 
-    async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
+    async def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
         return None
 
     async def settle(self, rows: object, delivered: int, dead: object) -> None:
@@ -118,6 +119,7 @@ class Rig:
             Sink(),
             flush_interval_s=1.0,
             batch_bytes=10_000,
+            newest_first=False,
             backoff=backoff(),
             disk_backoff=backoff(),
             halt_pause_s=30.0,
@@ -130,7 +132,9 @@ class Rig:
             context=Context(self.data_dir, self.data_dir),
         )
         return Gateway(
-            parts=Parts(config, self.ledger, self.catalogue, self.registry, self.committer),
+            parts=Parts(
+                config, RealEdges(), self.ledger, self.catalogue, self.registry, self.committer
+            ),
             worker=self.worker,
             store=self.store,
             delivery=self.delivery,

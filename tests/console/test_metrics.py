@@ -65,7 +65,7 @@ async def test_the_outcomes_of_a_noun_add_up_to_what_came(rig: Rig) -> None:
 
 async def test_the_latency_is_a_cumulative_histogram(rig: Rig) -> None:
     for age_ms in (0.5, 3, 30, 30, 40_000):
-        rig.ledger.commit_latency.add(int(age_ms * 1e6))
+        rig.account.commit_latency.add(int(age_ms * 1e6))
     found = scrape(rig)
     buckets = {
         dict(labels)["le"]: v

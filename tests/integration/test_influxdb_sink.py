@@ -57,8 +57,9 @@ class OneBatch:
         self.dead: list[DeadLetter] = []
         self.settled = asyncio.Event()
 
-    async def read(self, after: int, max_bytes: int, max_lines: int) -> Batch | None:
-        return self.batch if after == 0 else None
+    async def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
+        taken, self.batch = self.batch, None
+        return taken
 
     async def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
         self.batch = None
@@ -72,6 +73,7 @@ def delivery_of(spool: OneBatch, sink: InfluxSink) -> Delivery:
         sink,
         flush_interval_s=0.01,
         batch_bytes=1_000_000,
+        newest_first=False,
         backoff=Backoff(0.05, 0.2, Random(1)),
         disk_backoff=Backoff(0.05, 0.2, Random(2)),
         halt_pause_s=0.1,

@@ -12,7 +12,8 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import Group, Pin
-from gateway.spool.store import CORRUPT_ROWS_MAX, Spool
+from gateway.spool.rows import CORRUPT_ROWS_MAX
+from gateway.spool.store import Spool
 from tests.spool.conftest import OpenSpool
 from tests.spool.test_store import assert_balanced, lines, read_all, sql
 
@@ -76,7 +77,7 @@ def test_the_counts_come_right_whatever_is_altered_in_a_row(
     spool = open_spool()
     kept = LINES[:20] + LINES[30:]
     assert read_all(spool) == kept
-    while batch := spool.read(0, 1, 1):
+    while batch := spool.read(1, 1, newest=False):
         spool.settle(batch.rows, len(batch.lines), [])
     totals = spool.totals()
     assert (totals.delivered, totals.corrupt, totals.pending) == (50, 10, 0)
@@ -178,7 +179,7 @@ def test_rows_that_a_salvage_lost_while_they_were_sent_are_delivered_after_all(
     spool = open_spool()
     spool.commit(Group(rows=LINES[:10]))
     spool.commit(Group(rows=LINES[10:]))
-    batch = spool.read(0, 10**9, 10**9)
+    batch = spool.read(10**9, 10**9, newest=False)
     assert batch is not None
     with spool._transaction() as (db, counts):  # what a salvage does
         db.execute("DELETE FROM rows WHERE seq = 1")
@@ -224,7 +225,7 @@ def deliver(spool: Spool) -> list[bytes]:
     found: list[bytes] = []
     for _ in range(5):
         try:
-            while batch := spool.read(0, 500, 10):
+            while batch := spool.read(500, 10, newest=False):
                 spool.settle(batch.rows, len(batch.lines), [])
                 found += batch.lines
         except StoreError:

@@ -1,18 +1,42 @@
-import shutil
 import sqlite3
 import stat
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
 from gateway.errors import StoreError
-from gateway.model import DeadLetter, Group, Observation, Pin, TimeSource
+from gateway.model import DeadLetter, Group, Observation, Pin, Room, TimeSource
 from gateway.sinks.line_protocol import make_series
 from gateway.spool.database import SEEN_MAX
-from gateway.spool.store import ROW_BYTES, Spool
+from gateway.spool.rows import ROW_BYTES
+from gateway.spool.store import Spool
 from tests.spool.conftest import OpenSpool
+
+VERSION_1 = """
+CREATE TABLE totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE pins (
+    measurement TEXT, field TEXT, is_text INTEGER NOT NULL, PRIMARY KEY (measurement, field)
+) WITHOUT ROWID;
+CREATE TABLE seen (
+    session TEXT, upto INTEGER, pairs BLOB NOT NULL, PRIMARY KEY (session, upto)
+) WITHOUT ROWID;
+
+    CREATE TABLE rows (
+        seq INTEGER PRIMARY KEY, lines INTEGER NOT NULL, crc INTEGER NOT NULL,
+        committed_ns INTEGER NOT NULL, body BLOB NOT NULL
+    );
+    CREATE TABLE corrupt_rows (id INTEGER PRIMARY KEY, seq, lines, crc, committed_ns, body);
+    CREATE TABLE dead_letters (
+        id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, status INTEGER NOT NULL,
+        message TEXT NOT NULL, line BLOB NOT NULL
+    );
+PRAGMA application_id = 0x53475350;
+PRAGMA user_version = 1;
+"""
+"""As the first version made it."""
 
 
 def lines(first: int, last: int, size: int = 0) -> list[bytes]:
@@ -20,12 +44,14 @@ def lines(first: int, last: int, size: int = 0) -> list[bytes]:
 
 
 def read_all(spool: Spool) -> list[bytes]:
-    """Everything the spool would deliver."""
+    """Everything the spool would deliver, without taking it."""
     found: list[bytes] = []
-    after = 0
-    while batch := spool.read(after, 10**9, 10**9):
+    taken = spool._taken.copy()
+    spool._taken.clear()
+    while batch := spool.read(30_000, 10**9, newest=False):
+        assert batch.size == sum(len(line) + 1 for line in batch.lines)
         found += batch.lines
-        after = batch.rows[-1]
+    spool._taken = taken
     return found
 
 
@@ -68,14 +94,33 @@ def test_a_batch_keeps_to_its_limits_but_has_at_least_one_row(open_spool: OpenSp
     spool = open_spool()
     for first in (1, 4, 7):
         spool.commit(Group(rows=lines(first, first + 2)))
-    by_lines = spool.read(0, 10**9, 7)
+    by_lines = spool.read(10**9, 7, newest=False)
     assert by_lines is not None
     assert by_lines.lines == lines(1, 6)
     assert by_lines.size == sum(len(line) + 1 for line in by_lines.lines)
-    smallest = spool.read(by_lines.rows[-1], 1, 1)
+    smallest = spool.read(1, 1, newest=False)
     assert smallest is not None
     assert smallest.lines == lines(7, 9)
-    assert spool.read(smallest.rows[-1], 10**9, 10**9) is None
+    assert spool.read(10**9, 10**9, newest=False) is None
+
+
+def test_rows_are_taken_from_either_end_and_by_one_reader_only(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    for n in range(1, 9):
+        spool.commit(Group(rows=lines(n, n)))
+    oldest = spool.read(10**9, 2, newest=False)
+    newest = spool.read(10**9, 3, newest=True)
+    assert oldest is not None
+    assert newest is not None
+    assert (oldest.lines, newest.lines) == (lines(1, 2), lines(6, 8))
+    spool.settle(newest.rows, 3, [])
+    spool.commit(Group(rows=lines(9, 9)))
+    rest = spool.read(10**9, 10**9, newest=True)
+    assert rest is not None
+    assert rest.lines == [*lines(3, 5), *lines(9, 9)], "in order of arrival"
+    assert spool.read(1, 1, newest=False) is None
+    spool.close()
+    assert read_all(open_spool()) == [*lines(1, 5), *lines(9, 9)], "what was not settled is kept"
 
 
 def test_large_groups_become_several_rows_so_that_batches_can_be_small(
@@ -84,7 +129,7 @@ def test_large_groups_become_several_rows_so_that_batches_can_be_small(
     spool = open_spool()
     many = [*lines(1, 300, size=1000), b"m v=0 " + b"x" * 2 * ROW_BYTES, *lines(1, 2)]
     spool.commit(Group(rows=many))
-    first = spool.read(0, 1, 1)
+    first = spool.read(1, 1, newest=False)
     assert first is not None
     assert ROW_BYTES // 2 < first.size <= ROW_BYTES
     assert read_all(spool) == many
@@ -94,7 +139,7 @@ def test_settled_rows_are_gone_and_counted(open_spool: OpenSpool) -> None:
     spool = open_spool()
     spool.commit(Group(rows=lines(1, 3)))
     spool.commit(Group(rows=lines(4, 5)))
-    batch = spool.read(0, 10**9, 3)
+    batch = spool.read(10**9, 3, newest=False)
     assert batch is not None
     spool.settle(batch.rows, 2, [DeadLetter(batch.lines[1], 400, "bad \ud800" + "!" * 600)])
     totals = spool.totals()
@@ -112,7 +157,7 @@ def test_settled_rows_are_gone_and_counted(open_spool: OpenSpool) -> None:
 def test_settling_must_account_for_every_line(open_spool: OpenSpool) -> None:
     spool = open_spool()
     spool.commit(Group(rows=lines(1, 3)))
-    batch = spool.read(0, 10**9, 10**9)
+    batch = spool.read(10**9, 10**9, newest=False)
     assert batch is not None
     with pytest.raises(ValueError, match="3 lines to settle, not 2 and 0"):
         spool.settle(batch.rows, 2, [])
@@ -128,14 +173,15 @@ def test_row_numbers_are_not_used_again_while_a_reader_remembers_them(
     open_spool: OpenSpool,
 ) -> None:
     spool = open_spool()
-    after = 0
+    rows: set[int] = set()
     for n in range(1, 4):
         spool.commit(Group(rows=lines(n, n)))
-        batch = spool.read(after, 10**9, 10**9)
+        batch = spool.read(10**9, 10**9, newest=False)
         assert batch is not None
         assert batch.lines == lines(n, n)
         spool.settle(batch.rows, 1, [])
-        after = batch.rows[-1]
+        rows.update(batch.rows)
+    assert len(rows) == 3
 
 
 def test_dead_letters_are_bounded(open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +189,7 @@ def test_dead_letters_are_bounded(open_spool: OpenSpool, monkeypatch: pytest.Mon
     spool = open_spool()
     for n in range(0, 120, 10):
         spool.commit(Group(rows=lines(n, n + 9)))
-        batch = spool.read(0, 10**9, 10**9)
+        batch = spool.read(10**9, 10**9, newest=False)
         assert batch is not None
         spool.settle(batch.rows, 0, [DeadLetter(line, 400, "no") for line in batch.lines])
     kept = spool.dead_letters(10**9)
@@ -229,32 +275,35 @@ def test_a_database_that_another_program_holds_is_an_error_that_passes(
     assert read_all(spool) == lines(1, 1)
 
 
-def test_room_is_what_the_limits_leave(open_spool: OpenSpool, tmp_path: Path) -> None:
-    spool = open_spool(max_bytes=200_000)
-    assert spool.has_room()
-    spool.commit(Group(rows=lines(1, 200, size=1000)))
-    assert not spool.has_room()
-    batch = spool.read(0, 10**9, 10**9)
-    assert batch is not None
-    spool.settle(batch.rows, 200, [])
-    spool.close()  # the log counts too, until it is checkpointed
-    assert open_spool(max_bytes=200_000).has_room(), "pages that are free are room"
-    free = shutil.disk_usage(tmp_path).free
-    assert not open_spool(tmp_path / "other.db", min_free=2 * free).has_room()
-
-
-def test_a_log_that_is_as_long_as_the_limit_is_cut_back_instead_of_blocking_for_ever(
-    open_spool: OpenSpool,
+def test_a_spool_of_the_first_version_is_upgraded_with_all_its_rows(
+    open_spool: OpenSpool, tmp_path: Path
 ) -> None:
+    path = tmp_path / "spool.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.executescript(VERSION_1)
+        body = b"\n".join(lines(1, 3))
+        db.execute("INSERT INTO rows VALUES (5, 3, ?, 7, ?)", (crc32(b"5 3\n" + body), body))
+        for name, value in (("spooled", 9), ("delivered", 6), ("pending", 3)):
+            db.execute("INSERT INTO totals VALUES (?, ?)", (name, value))
+    spool = open_spool(path)
+    assert spool.warnings == []
+    assert read_all(spool) == lines(1, 3)
+    spool.commit(Group(rows=lines(4, 4), droppable=lines(5, 5)))
+    spool.close()
+    spool = open_spool(path)
+    assert read_all(spool) == lines(1, 5)
+    assert spool.warnings == []
+    assert_balanced(spool)
+
+
+def test_an_emptied_spool_has_room_again_however_long_its_log_was(open_spool: OpenSpool) -> None:
     spool = open_spool(max_bytes=500_000)
     spool.commit(Group(rows=lines(1, 600, size=1000)))
-    batch = spool.read(0, 10**9, 10**9)
+    batch = spool.read(10**9, 10**9, newest=False)
     assert batch is not None
     spool.settle(batch.rows, 600, [])
-    log = Path(f"{spool.path}-wal")
-    assert log.stat().st_size > 500_000, "else the test is pointless"
-    assert spool.has_room()
-    assert log.stat().st_size == 0
+    assert spool.room() is Room.FREE
 
 
 def test_a_drained_backlog_gives_its_space_back_in_steps(open_spool: OpenSpool) -> None:
@@ -263,11 +312,11 @@ def test_a_drained_backlog_gives_its_space_back_in_steps(open_spool: OpenSpool) 
     spool.close()
     spool = open_spool()
     sizes = [spool.path.stat().st_size]
-    while batch := spool.read(0, 500_000, 10**9):
+    while batch := spool.read(500_000, 10**9, newest=False):
         spool.settle(batch.rows, len(batch.lines), [])
     for n in range(20):
         spool.commit(Group(rows=lines(n, n)))
-        batch = spool.read(0, 500_000, 10**9)
+        batch = spool.read(500_000, 10**9, newest=False)
         assert batch is not None
         spool.settle(batch.rows, 1, [])
     spool.close()
@@ -298,10 +347,10 @@ def test_a_file_of_a_newer_version_or_another_program_is_refused_untouched(
     spool = open_spool()
     spool.commit(Group(rows=lines(1, 3)))
     spool.close()
-    sql(spool.path, "PRAGMA user_version = 2")
+    sql(spool.path, "PRAGMA user_version = 3")
     with pytest.raises(StoreError, match="newer version of the gateway"):
         open_spool()
-    sql(spool.path, "PRAGMA user_version = 1")
+    sql(spool.path, "PRAGMA user_version = 2")
     assert read_all(open_spool()) == lines(1, 3)
     other = tmp_path / "other.db"
     sql(other, "CREATE TABLE photos (name)")
@@ -320,8 +369,6 @@ def test_a_directory_that_cannot_be_made_is_said_in_words(
 
 def test_rows_are_as_the_documented_format_says(open_spool: OpenSpool) -> None:
     """A reader written from the description of the format, not from the code."""
-    from zlib import crc32  # noqa: PLC0415
-
     spool = open_spool()
     spool.commit(Group(rows=lines(1, 3), seen={"s": [(258, b"12345678")]}))
     spool.commit(Group(rows=lines(4, 4)))

@@ -1,0 +1,104 @@
+"""Rows of the spool in its tables: lines joined, checked, scanned and deleted.
+
+Pure SQL on a connection that somebody else owns: no counts, no transactions. A row is whole where
+its checksum and its number of lines fit; whatever else the tables may hold is never handed out.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
+from itertools import pairwise
+from zlib import crc32
+
+ROW_BYTES = 64 * 1024
+CORRUPT_ROWS_MAX = 100
+"""Kept for inspection, and set aside at a time."""
+
+LOWEST = -(2**63)
+"""Damage may have made a number negative."""
+HIGHEST = 2**63 - 1
+
+LINES = "coalesce(min(max(CAST(lines AS INTEGER), 1), length(body)), 1)"
+"""A row's number of lines, within reason where it is damaged."""
+
+
+def bodies_of(lines: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines as bodies of rows, each with its number of lines."""
+    start = size = 0
+    for end, line in enumerate(lines):
+        if start < end and size + len(line) > ROW_BYTES:
+            yield end - start, b"\n".join(lines[start:end])
+            start, size = end, 0
+        size += len(line) + 1
+    if start < len(lines):
+        yield len(lines) - start, b"\n".join(lines[start:])
+
+
+def checksum(seq: int, lines: int | None, body: bytes) -> int:
+    return crc32(body, crc32(b"%d %d\n" % (seq, lines or 0)))
+
+
+def take(
+    db: sqlite3.Connection, taken: Collection[int], max_bytes: int, max_lines: int, *, newest: bool
+) -> tuple[dict[int, bytes], list[int]]:
+    """The bodies of the next rows by their number, and the numbers of corrupt ones among them."""
+    bodies: dict[int, bytes] = {}
+    corrupt: list[int] = []
+    size = count = 0
+    for seq, lines, crc, stored in _scan(db, taken, newest=newest):
+        body = stored or b""
+        if crc != checksum(seq, lines, body) or lines != body.count(b"\n") + 1:
+            corrupt.append(seq)
+            if len(corrupt) == CORRUPT_ROWS_MAX:
+                break
+            continue
+        size += len(body) + 1
+        count += lines
+        if bodies and (size > max_bytes or count > max_lines):
+            break
+        bodies[seq] = body
+    return bodies, corrupt
+
+
+def _scan(
+    db: sqlite3.Connection, taken: Collection[int], *, newest: bool
+) -> Iterator[tuple[int, int, int, bytes | None]]:
+    """The rows that are not taken, without reading the others, from one end to the other."""
+    edges = [(LOWEST, LOWEST), *_runs(taken), (HIGHEST, HIGHEST)]
+    gaps = [(before[1], after[0]) for before, after in pairwise(edges)]
+    order = "DESC" if newest else "ASC"
+    for gap in reversed(gaps) if newest else gaps:
+        with closing(
+            db.execute(
+                "SELECT seq, CAST(lines AS INTEGER), crc, CAST(body AS BLOB) FROM rows "  # noqa: S608
+                f"WHERE seq > ? AND seq < ? ORDER BY seq {order}",
+                gap,
+            )
+        ) as rows:
+            yield from rows
+
+
+def delete_rows(db: sqlite3.Connection, rows: Sequence[int]) -> tuple[int, int, int]:
+    """Delete the rows; how many there were, and their lines and bytes."""
+    found = lines = size = 0
+    for run in _runs(rows):
+        sums = db.execute(
+            f"SELECT total({LINES}), total(length(body) + 1) "  # noqa: S608
+            "FROM rows WHERE seq BETWEEN ? AND ?",
+            run,
+        ).fetchone()
+        found += db.execute("DELETE FROM rows WHERE seq BETWEEN ? AND ?", run).rowcount
+        lines += int(sums[0])
+        size += int(sums[1])
+    return found, lines, size
+
+
+def _runs(rows: Collection[int]) -> list[tuple[int, int]]:
+    """The numbers as ranges (first, last) without gaps."""
+    runs: list[tuple[int, int]] = []
+    for seq in sorted(rows):
+        if runs and seq == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], seq)
+        else:
+            runs.append((seq, seq))
+    return runs

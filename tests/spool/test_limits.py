@@ -1,0 +1,99 @@
+"""Limits: file and log stay below theirs, and what has to go goes in the order asked for."""
+
+import shutil
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from gateway.model import Group, Room
+from gateway.spool.store import Spool
+from tests.spool.conftest import OpenSpool
+from tests.spool.test_store import assert_balanced, lines, read_all
+
+
+def test_room_is_what_the_limits_leave(open_spool: OpenSpool, tmp_path: Path) -> None:
+    spool = open_spool(max_bytes=400_000)
+    assert spool.room() is Room.FREE
+    spool.commit(Group(rows=lines(1, 250, size=1000)))
+    assert spool.room() is Room.LIMIT
+    batch = spool.read(10**9, 10**9, newest=False)
+    assert batch is not None
+    spool.settle(batch.rows, 250, [])
+    spool.close()  # the log counts too, until it is checkpointed
+    assert open_spool(max_bytes=400_000).room() is Room.FREE, "pages that are free are room"
+    free = shutil.disk_usage(tmp_path).free
+    assert open_spool(tmp_path / "other.db", min_free=2 * free).room() is Room.DISK
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_file_and_log_never_exceed_the_limit_and_the_oldest_droppable_rows_go(
+    open_spool: OpenSpool, seed: int
+) -> None:
+    rng = Random(seed)
+    limit = 3_000_000
+    spool = open_spool(max_bytes=limit)
+    kept = lines(1, 40, size=1000)
+    spool.commit(Group(rows=kept))
+    brought: list[bytes] = []
+    for n in range(150):
+        size = rng.randrange(spool.group_bytes_max // 1000)
+        new = lines(1000 * n, 1000 * n + size, size=970)
+        spool.commit(Group(droppable=new))
+        brought += new
+        used = spool.path.stat().st_size + Path(f"{spool.path}-wal").stat().st_size
+        assert used <= limit
+    found = read_all(spool)
+    assert found[:40] == kept, "what is not droppable stays"
+    assert found[40:] == brought[-len(found[40:]) :], "the newest of the others stay"
+    assert len(found) > 500
+    assert spool.totals().evicted == len(brought) - len(found) + 40
+    assert_balanced(spool)
+
+
+def test_what_is_being_sent_is_not_evicted(open_spool: OpenSpool) -> None:
+    spool = open_spool(max_bytes=1_000_000)
+    spool.commit(Group(droppable=lines(1, 50, size=900)))
+    batch = spool.read(10**9, 10**9, newest=False)
+    assert batch is not None
+    for n in range(1, 30):
+        spool.commit(Group(droppable=lines(100 * n, 100 * n + 50, size=900)))
+    spool.settle(batch.rows, 50, [])
+    assert spool.totals().delivered == 50
+    assert spool.totals().evicted > 0
+    assert_balanced(spool)
+
+
+def test_where_nothing_may_be_dropped_the_newest_is(open_spool: OpenSpool) -> None:
+    spool = open_spool(max_bytes=1_000_000)
+    for n in range(20):
+        spool.commit(Group(rows=lines(100 * n, 100 * n + 50, size=900)))
+    kept = read_all(spool)
+    spool.commit(Group(droppable=lines(9_000, 9_010)))
+    assert read_all(spool) == kept
+    assert spool.totals().evicted == 11
+    assert_balanced(spool)
+
+
+def test_rows_that_are_too_old_are_dropped_and_counted(tmp_path: Path) -> None:
+    start_ns = now_ns = 1_800_000_000 * 10**9
+    hour_ns = 3_600 * 10**9
+    spool = Spool.open(
+        tmp_path / "spool.db",
+        max_bytes=10**8,
+        min_free=0,
+        now_ns=lambda: now_ns,
+        max_age_ns=24 * hour_ns,
+    )
+    now_ns = 5 * 10**9  # since boot: the clock was not set
+    spool.commit(Group(rows=lines(0, 0)))
+    for n in range(1, 49):
+        now_ns = start_ns + n * hour_ns
+        spool.commit(Group(rows=lines(n, n)))
+    taken = spool.read(1, 1, newest=False)
+    assert taken is not None
+    assert spool.room() is Room.FREE
+    assert read_all(spool) == [*lines(0, 0), *lines(24, 48)]
+    assert spool.totals().evicted == 23
+    assert_balanced(spool)
+    spool.close()
