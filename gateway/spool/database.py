@@ -147,10 +147,13 @@ class Database:
     def room(self) -> Room:
         """Whether the largest group fits below the limit, and the disk has room for the rest.
 
-        On a full disk SQLite can neither delete nor checkpoint.
+        On a full disk SQLite can neither delete nor checkpoint. Free pages of the file are room
+        too: they are given back to the disk only while rows are deleted, so that an emptied store
+        would wait for ever for the room that it has itself.
         """
         with self._open() as db:
-            if shutil.disk_usage(self.path.parent).free <= self._min_free:
+            unused = pragma(db, "freelist_count") * pragma(db, "page_size")
+            if shutil.disk_usage(self.path.parent).free + unused <= self._min_free:
                 return Room.DISK
             return Room.LIMIT if self._excess_bytes(db) > 0 else Room.FREE
 

@@ -40,7 +40,8 @@ DEAD_LETTERS_MAX = 100_000
 MESSAGE_CHARS_MAX = 500
 
 _SHRINK_PAGES = 256
-"""Pages given back to the file system in one transaction."""
+"""Pages given back to the file system in one transaction, or what the log may hold: they are moved
+before they are given back."""
 _SHRINK_FREE_MIN = 1024
 """Fewer free pages than these are kept for the next rows."""
 
@@ -191,7 +192,7 @@ class Spool(Database):
             _withdraw(db, counts, lines, size)
             if counts["corrupt"] < 0:  # rows may be missing only where a salvage has lost them
                 raise ValueError("rows to settle are not there: settled before?")
-            _shrink(db)
+            _shrink(db, min(_SHRINK_PAGES, self._wal_bytes // pragma(db, "page_size")))
         self._taken.difference_update(rows)
 
     def room(self) -> Room:
@@ -311,9 +312,9 @@ def _keep_latest(db: sqlite3.Connection, table: str, limit: int) -> None:
     )
 
 
-def _shrink(db: sqlite3.Connection) -> None:
+def _shrink(db: sqlite3.Connection, pages: int) -> None:
     """Give pages back when a backlog is drained: not before most are free, for it moves others."""
     free = pragma(db, "freelist_count")
     if free > _SHRINK_FREE_MIN and 4 * free > 3 * pragma(db, "page_count"):
-        for _ in range(_SHRINK_PAGES):  # the module steps a pragma without columns only once
+        for _ in range(pages):  # the module steps a pragma without columns only once
             db.execute("PRAGMA incremental_vacuum(1)")
