@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.load import backlog, benchmark, crash, endurance, outage
+from tests.load import backlog, benchmark, crash, endurance, flood, outage, outage24
 
 
 class Command(NamedTuple):
@@ -41,6 +41,14 @@ COMMANDS = {
             "protocol": ("5", "the version of MQTT: 3.1.1 or 5"),
             "max_bytes": ("4MiB", "of the spool"),
         },
+    ),
+    "flood": Command(
+        flood.run,
+        {"seconds": (30.0, "length of the flood"), "rate": (50_000, "messages per second")},
+    ),
+    "outage24": Command(
+        outage24.run,
+        {"rate": (1_000, "messages per second"), "max_bytes": ("64MiB", "of the spool, in MiB")},
     ),
 }
 

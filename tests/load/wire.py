@@ -5,6 +5,7 @@ import random
 import socket
 import struct
 import threading
+import time
 
 DEVICES = 100
 CHUNK = 500
@@ -69,3 +70,19 @@ def _read(connection: socket.socket) -> None:
     """Until the broker closes the connection, which it does when it has read our goodbye."""
     while connection.recv(65_536):
         pass
+
+
+def flood(port: int, pieces: list[bytes], rate: float, seconds: float) -> int:
+    """Send so many pieces a second, over and over, for so long; returns how many it became."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(CONNECT)
+        started, sent = time.monotonic(), 0
+        while (passed := time.monotonic() - started) < seconds:
+            if sent >= passed * rate:
+                time.sleep(1 / rate)
+                continue
+            connection.sendall(pieces[sent % len(pieces)])
+            sent += 1
+        connection.sendall(b"\xe0\x00")
+        _read(connection)
+    return sent
