@@ -61,10 +61,11 @@ class GatewayProcess:
         timeout: str = "2s",
         listen: str = "",
         spool: str = "",
+        influx: str = "",
     ) -> None:
         """Write the configuration; without `influxdb` (a URL) readings go to the archive.
 
-        `spool` are further lines of that section.
+        `spool` and `influx` are further lines of these sections.
         """
         sections = [
             f'[gateway]\nname = "rig"\ndata_dir = "{self.data_dir}"',
@@ -75,7 +76,7 @@ class GatewayProcess:
         if influxdb is not None:
             sections.append(
                 f'[influxdb]\nversion = 1\nurl = "{influxdb}"\ndatabase = "{DATABASE}"\n'
-                f'timeout = "{timeout}"'
+                f'timeout = "{timeout}"\n{influx}'
             )
         self.config.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.load import backlog, benchmark, crash, endurance, flood, outage, outage24
+from tests.load import backlog, benchmark, crash, endurance, flood, outage, outage24, overload
 
 
 class Command(NamedTuple):
@@ -49,6 +49,14 @@ COMMANDS = {
     "outage24": Command(
         outage24.run,
         {"rate": (1_000, "messages per second"), "max_bytes": ("64MiB", "of the spool, in MiB")},
+    ),
+    "overload": Command(
+        overload.run,
+        {
+            "seconds": (120.0, "of overload"),
+            "rate": (2_000, "messages per second"),
+            "max_bytes": ("4MiB", "of the spool, in MiB"),
+        },
     ),
 }
 

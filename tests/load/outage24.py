@@ -50,7 +50,7 @@ Work = Callable[[threading.Event], None]
 class Watch:
     """Samples file and log, and how late live points are in InfluxDB."""
 
-    def __init__(self, data_dir: Path, influxd: Influxd, hush: Callable[[], None]) -> None:
+    def __init__(self, data_dir: Path, influxd: Influxd | None, hush: Callable[[], None]) -> None:
         self._files = [data_dir / f"spool.db{suffix}" for suffix in ("", "-wal")]
         self._influxd = influxd
         self.hush = hush
@@ -91,6 +91,7 @@ class Watch:
             self.samples += 1
 
     def _look(self, ended: threading.Event) -> None:
+        assert self._influxd is not None
         newest_ns = time.time_ns()
         while not ended.wait(SAMPLE_S):
             query = (
@@ -129,7 +130,7 @@ def run(folder: Path, rate: int, max_bytes: str) -> tuple[bool, list[str]]:
             gateway.await_connected()
             await_subscription(broker)
             fine, report = _outage(gateway, influxd, Publisher(broker.port, rate), watch, rate)
-    limit = _bytes(max_bytes)
+    limit = size_of(max_bytes)
     report = {
         "the spool's bound": f"{max_bytes}; at most {watch.most_bytes / limit:.3f} of it were"
         f" taken, in {watch.samples} samples",
@@ -249,6 +250,7 @@ def _post(url: str, requests: list[bytes]) -> tuple[float, int]:
         return time.monotonic() - started, sum(len(lines) + 1 for lines in requests)
 
 
-def _bytes(size: str) -> int:
+def size_of(size: str) -> int:
+    """The bytes that a size in MiB stands for."""
     assert size.endswith("MiB")
     return int(size.removesuffix("MiB")) * 1024 * 1024
