@@ -13,29 +13,15 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from gateway import __version__
+from gateway.cli_options import CONFIG, Group, counted, load, say
+from gateway.cli_spool import dead_letters, spool
 from gateway.errors import EXIT_FAILED, EXIT_USAGE, ConfigError, GatewayError
 
 if TYPE_CHECKING:
     from gateway.config.models import Config
 
 
-CONFIG = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Default: ./gateway.toml, then /etc/sensor-gateway/gateway.toml.",
-)
-
-
-class _Group(click.Group):
-    """Commands in the order in which they are met, not in that of the alphabet."""
-
-    def list_commands(self, _context: click.Context) -> list[str]:
-        return list(self.commands)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["--help"]})
 @click.version_option(__version__, prog_name="sensor-gateway")
 def command() -> None:
     """Serial and MQTT sensors, one event loop, into InfluxDB, losing nothing."""
@@ -52,7 +38,7 @@ def run(config_path: Path | None, *, verbose: bool) -> None:
     from gateway import logs
 
     logs.configure(verbose=verbose, for_people=sys.stderr.isatty())
-    config = _load(config_path)
+    config = load(config_path)
     from gateway.config.checks import warnings
     from gateway.service import run_and_leave, run_service
 
@@ -78,10 +64,10 @@ def check(config_path: Path | None, *, connect: bool, schema: bool) -> None:
         click.echo(json.dumps(make_schema(), indent=2))
         return
     try:
-        config = _load(config_path)
+        config = load(config_path)
     except ConfigError as error:
         click.echo(str(error), err=True)
-        click.echo(_counted(len(error.problems), "problem"), err=True)
+        click.echo(counted(len(error.problems), "problem"), err=True)
         sys.exit(error.exit_code)
     from gateway.check import check_config
 
@@ -89,7 +75,7 @@ def check(config_path: Path | None, *, connect: bool, schema: bool) -> None:
     for warning in warnings:
         click.echo(f"warning: {warning}")
     if warnings:
-        click.echo(f"The configuration is valid, with {_counted(len(warnings), 'warning')}.")
+        click.echo(f"The configuration is valid, with {counted(len(warnings), 'warning')}.")
     else:
         click.echo("The configuration is fine.")
     if connect:
@@ -102,15 +88,11 @@ def _check_connections(config: "Config") -> NoReturn:
     from gateway.service import run_and_leave
 
     async def check_all() -> None:
-        if failed := await check_connections(config, _say):
-            raise TransportError(f"{_counted(failed, 'check')} failed.")
-        _say("Everything answers.")
+        if failed := await check_connections(config, say):
+            raise TransportError(f"{counted(failed, 'check')} failed.")
+        say("Everything answers.")
 
     run_and_leave(check_all())
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @command.command()
@@ -126,7 +108,7 @@ def demo(seconds: float | None, *, embedded: bool) -> None:
     from gateway.service import run_and_leave
 
     logs.configure(verbose=False, for_people=True)
-    run_and_leave(run_demo(seconds, embedded=embedded, say=_say))
+    run_and_leave(run_demo(seconds, embedded=embedded, say=say))
 
 
 @command.command()
@@ -201,6 +183,10 @@ def types_unpin(measurement: str, field: str, config_path: Path | None) -> None:
     click.echo(f"{measurement} {field} takes the type of its next value.")
 
 
+command.add_command(spool)
+command.add_command(dead_letters)
+
+
 @command.command()
 @CONFIG
 @click.option(
@@ -219,24 +205,11 @@ def export(config_path: Path | None, output: Path | None) -> None:
     from gateway.export import export_archive
     from gateway.service import run_and_leave
 
-    run_and_leave(export_archive(_load(config_path), output, partial(click.echo, err=True)))
-
-
-def _say(line: str) -> None:
-    try:
-        click.echo(line)
-    except BrokenPipeError as error:  # `| head` has read enough
-        raise GatewayError("nobody reads the output any more") from error
-
-
-def _load(config_path: Path | None) -> "Config":
-    from gateway.config.load import find, load
-
-    return load(find(config_path), environ=os.environ)
+    run_and_leave(export_archive(load(config_path), output, partial(click.echo, err=True)))
 
 
 def _data_dir(config_path: Path | None) -> Path:
-    return Path(_load(config_path).gateway.data_dir)
+    return Path(load(config_path).gateway.data_dir)
 
 
 def main() -> NoReturn:

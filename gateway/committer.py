@@ -6,28 +6,23 @@ group's first. While one group is written the next one fills, so under load grou
 themselves. A message is acknowledged after the commit of its group, never before. A group that the
 disk refuses is kept and tried again.
 
-Memory is shared fairly: what is not on disk yet takes at most the store's `group_bytes_max`, and
-each source at most as much as it leaves free. So one that floods us gets half, the next one half of
-the rest, and those that bring little never meet the bound. A source beyond its share pauses, or
-where it cannot, its observations are shed and counted.
-
-When the store is full each source does what its `WhenFull` says; when the disk is, those that can
-wait stay away, and the others are shed. It all goes on by itself once there is room.
+Who may bring how much, and what happens without room, is decided in `admission.py`.
 """
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Generic, ParamSpec, Protocol, TypeVar
 
+from gateway.admission import Admission, Inlet, WhenFull
 from gateway.backoff import Backoff
 from gateway.catalogue import Catalogue
 from gateway.clock import Clock
 from gateway.errors import StoreError
 from gateway.ledger import Account, Ledger, Stage
-from gateway.model import Group, Observation, Reason, Room, Row, Store, TimeSource
+from gateway.model import Group, Observation, Reason, Row, Store, TimeSource
 from gateway.sinks.line_protocol import make_series
 
 log = logging.getLogger(__name__)
@@ -52,42 +47,6 @@ class Acknowledger(Protocol):
     """The connection that a message came by: acknowledgements belong to it and die with it."""
 
     def acknowledge(self, identifiers: Sequence[int]) -> None: ...
-
-
-class WhenFull(StrEnum):
-    """What a source does when the store has reached its limit."""
-
-    BLOCK = "block"
-    """Stay away, and let the broker keep what comes; whoever cannot wait is shed."""
-    DROP_NEWEST = "drop_newest"
-    """What it brings is shed."""
-    DROP_OLDEST = "drop_oldest"
-    """What it brings is taken, and the oldest of what such sources brought is evicted."""
-
-
-class Valve(Protocol):
-    """A source that can wait."""
-
-    def pause(self) -> None:
-        """Bring nothing for a moment, without going away."""
-
-    def resume(self) -> None: ...
-
-    def leave(self, why: str) -> None:
-        """Go away, and do not come back before `Committer.ready`."""
-
-
-@dataclass(slots=True, eq=False)
-class Inlet:
-    """One source's way in."""
-
-    account: Account
-    when_full: WhenFull = WhenFull.BLOCK
-    valve: Valve | None = None
-    """None: it cannot wait."""
-    size: int = 0
-    """Bytes of its observations that are not on disk yet."""
-    paused: bool = False
 
 
 @dataclass(slots=True)
@@ -129,33 +88,25 @@ class Committer(Generic[Row]):
         self._interval_s = interval_s
         self._backoff = backoff
         self._clock = clock
-        self._own = Inlet(ledger.account("gateway", "internal"))
-        self._inlets = [self._own]
+        self.admission = Admission(store.group_bytes_max)
+        self._own = self.admission.inlet(ledger.account("gateway", "internal"), WhenFull.BLOCK)
         self._pending: _Pending[Row] = _Pending()
-        self._writing_size = 0
         self._arrived = asyncio.Event()
         self._due = asyncio.Event()
         self._changed = asyncio.Event()
         """Set when a group is on disk or there is room again, and replaced by a new one."""
         self._stopping = False
-        self.room = Room.FREE
         self.problem = ""
         """What keeps observations from the disk, in words for the operator."""
         self.observers: list[Callable[[str, Observation], None]] = []
         """Called with (source, observation) for each one taken."""
         self.on_commit: list[Callable[[], None]] = []
 
-    def inlet(self, account: Account, when_full: WhenFull, valve: Valve | None = None) -> Inlet:
-        """A new source's way in."""
-        made = Inlet(account, when_full, valve)
-        self._inlets.append(made)
-        return made
-
     def add(self, inlet: Inlet, observations: Sequence[Observation]) -> None:
         """Take a source's observations into the next group, or shed them for want of room."""
         account = inlet.account
         account.observations += len(observations)
-        if refusal := self._refusal(inlet):
+        if refusal := self.admission.refusal(inlet):
             self._shed(account, observations, refusal)
             return
         pending, pack, size = self._pending, self._store.pack, 0
@@ -174,23 +125,14 @@ class Committer(Generic[Row]):
         account.uncommitted += len(observations)
         share.size += size
         pending.size += size
-        inlet.size += size
         self._arrived.set()
         if HURRY_SHARE * pending.size > self._store.group_bytes_max:
             self.hurry()
-        if inlet.valve is not None and not inlet.paused and self._is_beyond_its_share(inlet):
-            inlet.paused = True
-            inlet.valve.pause()
-
-    def blocks(self, inlet: Inlet) -> bool:
-        """Whether the source is to stay away."""
-        if inlet.valve is None or self.room is Room.FREE:
-            return False
-        return self.room is Room.DISK or inlet.when_full is WhenFull.BLOCK
+        self.admission.take(inlet, size)
 
     async def ready(self, inlet: Inlet) -> None:
         """Wait until all that the source brought is on disk, and it may come again."""
-        while inlet.size or self.blocks(inlet):
+        while inlet.size or self.admission.blocks(inlet):
             self.hurry()
             await self._changed.wait()
 
@@ -230,7 +172,7 @@ class Committer(Generic[Row]):
         a later one may acknowledge what an earlier one holds.
         """
         while not self._stopping:
-            if self.room is Room.FREE:
+            if self.admission.has_room:
                 await self._arrived.wait()
             await self._wait_until_due()
             await self._commit_pending()
@@ -249,15 +191,13 @@ class Committer(Generic[Row]):
         self._arrived.clear()
         pending, self._pending = self._pending, _Pending()
         pending.group.pins, self._catalogue.fresh_pins = self._catalogue.fresh_pins, []
-        self._writing_size = pending.size
-        room, problem = await self._commit(pending.group)
-        self._writing_size = 0
+        pressure, problem = await self._commit(pending.group)
         self._settle(pending)
-        self._set_room(room, problem)
+        self.problem = self.admission.yield_to(pressure, problem)
         self._announce()
 
-    async def _commit(self, group: Group[Row]) -> tuple[Room, str]:
-        """Try until the group is on disk; returns whether there is room for the next one."""
+    async def _commit(self, group: Group[Row]) -> tuple[float, str]:
+        """Try until the group is on disk; returns how full the store is, in words as well."""
         while True:
             try:
                 found = await self._worker.call(self._write, group)
@@ -270,15 +210,15 @@ class Committer(Generic[Row]):
                 self._backoff.reset()
                 return found
 
-    def _write(self, group: Group[Row]) -> tuple[Room, str]:
+    def _write(self, group: Group[Row]) -> tuple[float, str]:
         """In the store's thread. Once the group is on disk this does not fail any more."""
         if group.rows or group.droppable or group.pins or group.seen or group.forget:
             self._store.commit(group)
         try:
-            room = self._store.room()
+            pressure = self._store.pressure()
         except StoreError as error:
-            return Room.DISK, str(error)
-        return room, {Room.FREE: "", Room.LIMIT: FULL, Room.DISK: DISK_FULL}[room]
+            return math.inf, str(error)
+        return pressure, DISK_FULL if pressure == math.inf else FULL
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not through `stop`."""
@@ -300,7 +240,7 @@ class Committer(Generic[Row]):
                 account.commit_latency.add(now_ns - received_at_ns)
             account.uncommitted -= count
             account.spooled += count
-            inlet.size -= share.size
+            self.admission.give_back(inlet, share.size)
         for connection, identifiers in pending.acknowledgements.items():
             connection.acknowledge(identifiers)
         for call in self.on_commit:
@@ -308,7 +248,7 @@ class Committer(Generic[Row]):
 
     def _add_units(self) -> None:
         """Publish the units of fields seen for the first time, as points like any other."""
-        if self.room is not Room.FREE:
+        if not self.admission.has_room:
             return  # each is published once: they wait for room
         fresh, self._catalogue.fresh_units = self._catalogue.fresh_units, []
         account = self._own.account
@@ -322,20 +262,6 @@ class Committer(Generic[Row]):
                 self._own, [Observation(series, {"unit": unit}, now_ns, now_ns, TimeSource.ARRIVAL)]
             )
 
-    def _refusal(self, inlet: Inlet) -> Reason | None:
-        """Why the source's observations cannot be taken now, if they cannot."""
-        if self.room is not Room.FREE and (
-            self.room is Room.DISK or inlet.when_full is not WhenFull.DROP_OLDEST
-        ):
-            return Reason.SPOOL_FULL
-        if inlet.valve is None and self._is_beyond_its_share(inlet):
-            return Reason.DISK_SLOW
-        return None
-
-    def _is_beyond_its_share(self, inlet: Inlet) -> bool:
-        free = self._store.group_bytes_max - self._pending.size - self._writing_size
-        return inlet.size > free
-
     def _shed(self, account: Account, observations: Sequence[Observation], why: Reason) -> None:
         for observation in observations:
             self._ledger.lose(
@@ -346,21 +272,7 @@ class Committer(Generic[Row]):
                 now_ns=observation.received_at_ns,
             )
 
-    def _set_room(self, room: Room, problem: str) -> None:
-        was, self.room, self.problem = self.room, room, problem
-        if was is Room.FREE and room is not Room.FREE:
-            log.warning("no room: %s; sources that can wait stay away", problem)
-        elif room is Room.FREE and was is not Room.FREE:
-            log.info("there is room again")
-        for inlet in self._inlets:
-            if inlet.valve is not None and self.blocks(inlet):
-                inlet.valve.leave(problem)
-
     def _announce(self) -> None:
         """What waits for the disk or for room may look again."""
-        for inlet in self._inlets:
-            if inlet.valve is not None and inlet.paused and not self._is_beyond_its_share(inlet):
-                inlet.paused = False
-                inlet.valve.resume()
         self._changed.set()
         self._changed = asyncio.Event()

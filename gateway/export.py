@@ -8,11 +8,10 @@ Limits: what is committed after the beginning is left for the next time.
 """
 
 import asyncio
-import gzip
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from gateway.delivery import BATCH_LINES_MAX, Delivery
 from gateway.edges import ARCHIVE_FILE
 from gateway.errors import ConfigError, GatewayError, StoreError, TransportError
 from gateway.model import Batch, DeadLetter, Deferred, Delivered, Halted, Receipt, Sink
+from gateway.output import output_file
 from gateway.settings import influx_target
 from gateway.sinks.influxdb import InfluxSink
 from gateway.spool.archive import BEGINNING, PointKey
@@ -41,8 +41,6 @@ REFUSED_MAX = 1_000
 """More refused points than that are no accident, such as points older than the database keeps."""
 
 BATCH_BYTES = 500_000
-STANDARD_OUTPUT = Path("-")
-_STDOUT_FILENO = 1
 _WORKER_CLOSE_S = 1.0
 
 Echo = Callable[[str], None]
@@ -238,39 +236,11 @@ class _FileSink:
 @asynccontextmanager
 async def _destination(config: Config, output: Path | None) -> AsyncIterator[Sink]:
     if output is not None:
-        with _file(output) as file:
+        with output_file(output) as file:
             yield _FileSink(file)
     elif config.influxdb is not None:
         async with InfluxSink(influx_target(config.influxdb), now_ns) as sink:
             yield sink
-
-
-@contextmanager
-def _file(output: Path) -> Iterator[BufferedIOBase]:
-    try:
-        if output == STANDARD_OUTPUT:
-            with open(_STDOUT_FILENO, "wb", closefd=False) as file:
-                yield file
-        elif output.exists() and not output.is_file():  # a device, a pipe
-            with output.open("wb") as file:
-                yield file
-        else:
-            with _complete_file(output.resolve()) as compressed:
-                yield compressed
-    except OSError as error:
-        raise StoreError(f"{output}: {error.strerror}") from error
-
-
-@contextmanager
-def _complete_file(path: Path) -> Iterator[BufferedIOBase]:
-    """A file that takes its name when it is complete."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with gzip.open(part, "wb") if path.suffix == ".gz" else part.open("wb") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _progress() -> Progress:

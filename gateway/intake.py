@@ -16,9 +16,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
+from gateway.admission import WhenFull
 from gateway.backoff import Backoff
 from gateway.clock import Clock
-from gateway.committer import Acknowledger, Committer, WhenFull
+from gateway.committer import Acknowledger, Committer
 from gateway.errors import TransportError
 from gateway.ledger import Account, Ledger, Stage
 from gateway.model import (
@@ -129,7 +130,7 @@ class SerialIntake:
         self._framer = framer
         self._pipeline = pipeline
         self._committer = committer
-        self._inlet = committer.inlet(account, when_full)
+        self._inlet = committer.admission.inlet(account, when_full)
         self._clock = clock
 
     def opened(self) -> None:
@@ -232,7 +233,7 @@ class MqttIntake:
         self._router = router
         self._committer = committer
         self._clock = clock
-        self._inlet = committer.inlet(account, when_full, valve=self)
+        self._inlet = committer.admission.inlet(account, when_full, valve=self)
         self._session = session
         self._seen = OrderedDict(seen)
         self._hurry_at = max(window // 2, 1)
@@ -250,7 +251,7 @@ class MqttIntake:
 
     def receive(self, connection: Connection, message: Message) -> None:
         """Take one message; it is acknowledged when its group is on disk."""
-        if message.qos and self._committer.blocks(self._inlet):
+        if message.qos and self._committer.admission.blocks(self._inlet):
             # Not taken: the broker keeps it, but brings it back on another connection only.
             connection.leave(self._committer.problem)
             return

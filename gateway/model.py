@@ -303,16 +303,6 @@ class Group(Generic[Row]):
     """MQTT sessions that the broker no longer knows: their ring is emptied before `seen`."""
 
 
-class Room(StrEnum):
-    """Whether the store can take another group."""
-
-    FREE = "free"
-    LIMIT = "limit"
-    """The limit that the operator set is reached."""
-    DISK = "disk"
-    """The disk is nearly full, or fails."""
-
-
 class Store(Protocol[Row]):
     """Where observations become durable: the spool, or the archive.
 
@@ -332,8 +322,12 @@ class Store(Protocol[Row]):
     def commit(self, group: Group[Row]) -> None:
         """Blocking: on return the group is on disk. Raises StoreError: nothing of it is."""
 
-    def room(self) -> Room:
-        """Blocking: whether the largest group fits; what is too old makes room first."""
+    def pressure(self) -> float:
+        """Blocking: how full the store is; what is too old goes first.
+
+        From 0 to 1 the last eighth of what the operator allows fills; below 0 there is ample room,
+        from 1 on the largest group does not fit any more. Infinite: the disk itself is nearly full.
+        """
 
     def totals(self) -> Totals:
         """The counts as of the last transaction; cheap, any thread."""

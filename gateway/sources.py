@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.admission import WhenFull
 from gateway.catalogue import Catalogue
-from gateway.committer import Committer, WhenFull
+from gateway.committer import Committer
 from gateway.config.models import Config
 from gateway.config.sources import FieldRule as FieldSettings
 from gateway.config.sources import Mqtt, Serial

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import ParamSpec, TypeVar
 
+from gateway.admission import WhenFull
 from gateway.backoff import Backoff
 from gateway.catalogue import Catalogue
-from gateway.committer import Committer, WhenFull
+from gateway.committer import Committer
 from gateway.errors import StoreError
 from gateway.ledger import Ledger
-from gateway.model import Group, Observation, Room, Series, TimeSource, Totals
+from gateway.model import Group, Observation, Series, TimeSource, Totals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,7 +27,7 @@ class Disk:
         self.groups: list[Group[Observation]] = []
         self.failures = 0
         """So many commits fail from now on."""
-        self.free = Room.FREE
+        self.fullness = -1.0
         self.counts = Totals()
         self.group_bytes_max = 1_600_000
 
@@ -45,8 +46,8 @@ class Disk:
         self.counts.spooled += count
         self.counts.pending += count
 
-    def room(self) -> Room:
-        return self.free
+    def pressure(self) -> float:
+        return self.fullness
 
     def totals(self) -> Totals:
         return self.counts
@@ -109,7 +110,7 @@ class Rig:
             clock=lambda: NOON,
         )
         self.account = self.ledger.account("mast", "serial")
-        self.inlet = self.committer.inlet(self.account, WhenFull.DROP_NEWEST)
+        self.inlet = self.committer.admission.inlet(self.account, WhenFull.DROP_NEWEST)
 
     def balanced(self) -> bool:
         return self.ledger.balanced(self.disk.totals())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway import app
-from gateway.committer import Inlet
+from gateway.admission import Inlet
 from gateway.config import load
 from gateway.edges import ARCHIVE_FILE
 from gateway.spool.archive import Archive

@@ -30,7 +30,6 @@ from gateway.model import (
     Malformed,
     Reading,
     Reason,
-    Room,
     Verdict,
 )
 from gateway.normalize import Normalizer
@@ -307,7 +306,7 @@ async def test_half_a_window_of_waiting_messages_is_committed_at_once() -> None:
 async def test_while_there_is_no_room_messages_stay_with_the_broker() -> None:
     rig = Mqtt()
     rig.intake.opened(rig.wire)
-    rig.committer._set_room(Room.LIMIT, "full")
+    rig.committer.problem = rig.committer.admission.yield_to(1.0, "full")
     assert rig.wire.left == ["full"]
     late = rig.wire = Wire()  # it was under way when the room ran out
     rig.intake.opened(late)

@@ -41,9 +41,12 @@ CORE = {
     "labels",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"intake", "committer", "delivery"}
+FLOW = {"admission", "intake", "committer", "delivery"}
 SHELL = {
     "cli",
+    "cli_options",
+    "cli_spool",
+    "output",
     "sources",
     "settings",
     "edges",

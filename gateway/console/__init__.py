@@ -7,6 +7,8 @@
     control.py   the Unix socket in the data directory, for both of its ends
     client.py    what `sensor-gateway status`, `tail` and `types` ask through it
     render.py    what these commands print
+    desk.py      the spool for `sensor-gateway spool` and `dead-letters`: through it, or without
+    render_spool.py    what these commands print
 
 Everything here looks, nothing holds up the flow: a look is short, and followers are bounded.
 """

@@ -12,6 +12,7 @@ import aiohttp
 from gateway.console.control import short_path
 from gateway.console.render import format_tail, render_status
 from gateway.errors import TransportError
+from gateway.spool.lock import holder
 
 if TYPE_CHECKING:
     from gateway.console.status import Status
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FieldType",
+    "ask_spool",
     "fetch_status",
     "format_tail",
     "list_types",
@@ -74,6 +76,12 @@ async def unpin_type(data_dir: Path, measurement: str, field: str) -> bool:
         return bool((await response.json())["unpinned"])
 
 
+async def ask_spool(data_dir: Path, question: str, arguments: Mapping[str, object]) -> object:
+    """Ask a question of `gateway/spool/desk.py`. Raises TransportError."""
+    async with _ask(data_dir, "POST", f"/api/spool/{question}", content=arguments) as response:
+        return await response.json()
+
+
 @asynccontextmanager
 async def _ask(
     data_dir: Path,
@@ -81,6 +89,7 @@ async def _ask(
     path: str,
     query: Mapping[str, str] | None = None,
     *,
+    content: Mapping[str, object] | None = None,
     follow: bool = False,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """The gateway's answer, whole unless it is followed, or a TransportError in words."""
@@ -93,7 +102,9 @@ async def _ask(
                     timeout=timeout,
                     read_bufsize=LINE_BYTES_MAX,
                 ) as session,
-                session.request(method, f"http://gateway{path}", params=query) as response,
+                session.request(
+                    method, f"http://gateway{path}", params=query, json=content
+                ) as response,
             ):
                 if not response.ok:
                     raise TransportError(await response.text())
@@ -103,4 +114,14 @@ async def _ask(
     except (aiohttp.ClientError, OSError) as error:
         if isinstance(error, OSError) and error.errno == EACCES:
             raise TransportError(f"{data_dir} belongs to another user: try with sudo") from error
-        raise TransportError(f"no gateway is running on {data_dir}") from error
+        raise TransportError(_nobody(data_dir)) from error
+
+
+def _nobody(data_dir: Path) -> str:
+    pid = holder(data_dir)
+    if pid is None:
+        return f"no gateway is running on {data_dir}"
+    return (
+        f"process {pid} holds {data_dir} and does not answer: a gateway that is starting or ending,"
+        " or another command; try again"
+    )

@@ -17,6 +17,12 @@ SOCKET_FILE = "control.sock"
 SUN_PATH_MAX = 103
 """108 bytes with the final zero on Linux, 104 on macOS."""
 
+NO_SPOOL = (
+    "readings go to the archive, as the configuration has no [influxdb]: "
+    "there is no spool, and there are no dead letters"
+)
+"""What both ends say where there is nothing to ask about."""
+
 
 @contextmanager
 def short_path(data_dir: Path) -> Iterator[str]:

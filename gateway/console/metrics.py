@@ -21,7 +21,6 @@ from prometheus_client.registry import Collector
 from gateway import __version__
 from gateway.delivery import State
 from gateway.ledger import EQUATIONS, LINES_WENT, Account, Latency
-from gateway.model import Room
 from gateway.spool.store import Spool
 
 if TYPE_CHECKING:
@@ -89,7 +88,15 @@ class _GatewayCollector(Collector):
         yield _plain("pending_lines", "Lines that InfluxDB does not have yet.", lines["pending"])
         if isinstance(store, Spool):
             yield _plain("pending_bytes", "Bytes of these lines.", store.pending_bytes())
-        accepting = committer.room is Room.FREE
+            letters = store.letter_counts()
+            yield _plain("dead_letters", "Refused lines that are kept.", letters.kept)
+            yield _plain("dead_letter_bytes", "What they take.", letters.kept_bytes)
+            yield CounterMetricFamily(
+                f"{_PREFIX}_dead_letters_forgotten",
+                "Refused lines that made room for later ones.",
+                letters.forgotten,
+            )
+        accepting = committer.admission.has_room
         yield _plain("store_has_room", "0: sources that can wait stay away.", accepting)
         stuck = bool(committer.problem)
         yield _plain("store_problem", "1: observations do not reach the disk.", stuck)

@@ -1,6 +1,6 @@
-"""What `sensor-gateway status` and `tail` print.
+"""What `sensor-gateway status` and `tail` print; the spool has `render_spool`.
 
-Names and values come from devices, and a terminal obeys control characters: `_plain` replaces
+Names and values come from devices, and a terminal obeys control characters: `plain` replaces
 them, and nothing is read as markup.
 """
 
@@ -32,14 +32,14 @@ def format_tail(entry: "Observed | Missed") -> str:
     words = [f"{time:%H:%M:%S}", entry["measurement"], device]
     words += [f"{name}:{value}" for name, value in tags.items()]
     words += _values(entry["fields"], entry["units"])
-    return _plain(" ".join(word for word in words if word))
+    return plain(" ".join(word for word in words if word))
 
 
 def render_status(status: "Status") -> RenderableType:
     """The state, the sources, the ledger and the devices, for rich."""
     return Group(
         _head(status),
-        *(Text(f"  {_plain(problem)}", "yellow") for problem in status["health"]["problems"]),
+        *(Text(f"  {plain(problem)}", "yellow") for problem in status["health"]["problems"]),
         _table("Sources", ("source", "", "frames", "observations", "last frame", "problem"),
                _sources(status)),
         _table("Ledger", ("", "came", "went", ""), map(_equation, status["ledger"]["equations"])),
@@ -57,12 +57,13 @@ def _head(status: "Status") -> Text:
     delivery = status["delivery"]
     parts = [
         f"{status['name']} {status['version']}",
-        f"up {_duration(status['uptime_s'])}",
+        f"up {duration(status['uptime_s'])}",
         f"{store['pending_lines']} lines pending" if delivery else f"archive {store['path']}",
         f"delivery {delivery['state']}" if delivery else "",
+        f"{store['dead_letters']} dead letters" if store["dead_letters"] else "",
         f"99 % on disk within {latency * 1e3:.0f} ms" if latency else "",
     ]
-    words = ", ".join(_plain(part) for part in parts if part)
+    words = ", ".join(plain(part) for part in parts if part)
     return Text.assemble((f"{state}  ", f"bold {_STYLES[state]}"), words)
 
 
@@ -114,7 +115,7 @@ def _device(device: "DeviceStatus") -> tuple[str, ...]:
     fields = {name: field["value"] for name, field in device["fields"].items()}
     units = {name: field["unit"] for name, field in device["fields"].items()}
     values = "  ".join(_values(fields, units))
-    return device["device"], device["measurement"], values, _duration(device["age_s"])
+    return device["device"], device["measurement"], values, duration(device["age_s"])
 
 
 def _more(status: "Status") -> Iterable[Text]:
@@ -128,7 +129,7 @@ def _table(title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) 
     for column in columns:
         table.add_column(column, header_style="dim", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_plain(cell)) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
     return table if table.row_count else Text()
 
 
@@ -147,7 +148,7 @@ def _unit(code: str) -> str:
     return f" {code}" if code not in {"", "1"} else ""
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """In the largest unit that fits."""
     for size_s, unit in _STEPS_S:
         if seconds >= size_s:
@@ -155,5 +156,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The text, that it may be shown on a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -30,11 +30,13 @@ from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from gateway.clock import now_ns
-from gateway.console.control import control_socket
+from gateway.console.control import NO_SPOOL, control_socket
 from gateway.console.metrics import exposition
 from gateway.console.status import health, imbalances, status
 from gateway.console.tail import FOLLOWERS_MAX, PAUSE_S, following
-from gateway.errors import StoreError
+from gateway.errors import GatewayError, StoreError
+from gateway.spool.desk import PUTS_BACK, answer
+from gateway.spool.store import Spool
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -94,8 +96,11 @@ class _Console:
         return [web.get(path, answer, allow_head=False) for path, answer in answers.items()]
 
     def control_routes(self) -> list[web.RouteDef]:
-        """What changes something."""
-        return [web.delete("/api/types", self._unpin)]
+        """What changes something, or shows every line: for commands."""
+        return [
+            web.delete("/api/types", self._unpin),
+            web.post("/api/spool/{question}", self._ask_spool),
+        ]
 
     async def _health(self, _request: web.Request) -> web.Response:
         found = health(self._gateway, await imbalances(self._gateway))
@@ -144,6 +149,24 @@ class _Console:
         except StoreError as error:
             raise web.HTTPServiceUnavailable(text=str(error)) from error
         return _json({"unpinned": found})
+
+    async def _ask_spool(self, request: web.Request) -> web.Response:
+        """The questions of `gateway/spool/desk.py`, answered in the store's thread."""
+        store, delivery = self._gateway.store, self._gateway.delivery
+        if not isinstance(store, Spool):
+            raise web.HTTPConflict(text=NO_SPOOL)
+        question = request.match_info["question"]
+        try:
+            found = await self._gateway.worker.call(
+                answer, store, question, _object(await request.read())
+            )
+        except StoreError as error:
+            raise web.HTTPServiceUnavailable(text=str(error)) from error
+        except GatewayError as error:
+            raise web.HTTPConflict(text=str(error)) from error
+        if question in PUTS_BACK and delivery is not None:
+            delivery.notify()
+        return _json(found)
 
 
 async def _serve_control(console: _Console, data_dir: Path) -> None:
@@ -271,6 +294,16 @@ def _json(content: object, code: int = 200) -> web.Response:
         status=code,
         content_type="application/json",
     )
+
+
+def _object(content: bytes) -> dict[str, object]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise web.HTTPBadRequest(text="a JSON object is expected")
+    return found
 
 
 def _hashes(page: str, element: str) -> str:

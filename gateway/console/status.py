@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from gateway import __version__
 from gateway.delivery import Delivery, State
 from gateway.ledger import EQUATIONS, LINES_CAME, LINES_WENT, Account, Latency, Ledger
-from gateway.model import FieldValue, Room
+from gateway.model import FieldValue
 from gateway.series import SeriesHistory
+from gateway.spool.letters import LetterCounts
 from gateway.spool.store import Spool
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ Units = Mapping[tuple[str, str], str]
 
 
 class Health(TypedDict):
-    """`failing`: readings are lost or stuck. `degraded`: some do not come, or have to wait."""
+    """`failing`: readings are lost or stuck. `degraded`: some do not come, or have to wait.
+
+    Dead letters degrade it until somebody deals with them.
+    """
 
     status: Literal["ok", "degraded", "failing"]
     problems: list[str]
@@ -100,6 +104,9 @@ class StoreStatus(TypedDict):
     path: str
     pending_lines: int
     pending_bytes: int
+    dead_letters: int
+    """Kept; they wait for somebody."""
+    dead_letter_bytes: int
     has_room: bool
     problem: str
 
@@ -184,6 +191,10 @@ async def imbalances(gateway: "Gateway") -> list[str]:
 def health(gateway: "Gateway", wrong: Sequence[str]) -> Health:
     """Whether all is well; `wrong` is what `imbalances` found."""
     problems = [*gateway.problems(), *(f"ledger: {words}" for words in wrong)]
+    if kept := _letters(gateway.store).kept:
+        problems.append(
+            f"InfluxDB: {kept} lines refused for good are kept: sensor-gateway dead-letters list"
+        )
     halted = gateway.delivery is not None and gateway.delivery.state is State.HALTED
     if wrong or gateway.committer.problem or halted:
         return {"status": "failing", "problems": problems}
@@ -292,9 +303,15 @@ def _store(gateway: "Gateway") -> StoreStatus:
         "path": str(store.path),
         "pending_lines": store.totals().pending,
         "pending_bytes": store.pending_bytes() if isinstance(store, Spool) else 0,
-        "has_room": gateway.committer.room is Room.FREE,
+        "dead_letters": _letters(store).kept,
+        "dead_letter_bytes": _letters(store).kept_bytes,
+        "has_room": gateway.committer.admission.has_room,
         "problem": gateway.committer.problem,
     }
+
+
+def _letters(store: object) -> LetterCounts:
+    return store.letter_counts() if isinstance(store, Spool) else LetterCounts(0, 0, 0, 0)
 
 
 def _latency(latency: Latency) -> LatencyStatus:

@@ -20,14 +20,17 @@ rows(seq, lines, crc, committed_ns, body, droppable)
     is 1 where the lines may be evicted when the spool is full, the oldest first.
 dead_letters(id, at_ns, status, message, line)
     Lines that the database refused for good, with its HTTP status and words (the first 500
-    characters). The latest 100,000.
+    characters). The latest 100,000, and at most an eighth of the spool's bytes. `id` rises and is
+    never used again.
 corrupt_rows(id, seq, lines, crc, committed_ns, body)
     Corrupt rows as they were found, for inspection. The latest 100.
 totals(name, value)
     The counts of `gateway.model.Totals` in lines, since the store was made, changed in the
     transaction that moves the lines: spooled + retried = delivered + dead + evicted + corrupt +
-    pending. `pending_bytes` stands beside them. A missing name means 0. Counts that do not add up
-    are damaged: pending is counted anew, the difference is corrupt.
+    pending. `pending_bytes` stands beside them, and for the dead letters `letters` and
+    `letter_bytes` (kept, with 32 bytes more for each), `letters_dropped`, `letters_forgotten`:
+    dead = letters + retried + letters_dropped + letters_forgotten. A missing name means 0. Counts
+    that do not add up are damaged: pending is counted anew, the difference is corrupt.
 pins(measurement, field, is_text)
     The type a field has for good: 1 text, 0 number.
 seen(session, upto, pairs)
@@ -44,6 +47,7 @@ into `spool.db.new`, the damaged file becomes `spool.db.corrupt-<n>`, then the n
 name. Without a `spool.db`, a `spool.db.new` is complete and only has to be renamed; with one, it
 is the rest of an interrupted salvage. Pending lines that could not be read count as corrupt.
 
-Modules: `store` and `archive` are the two stores, `database` is what they share, `salvage` replaces
-a damaged file, `worker` is the thread that all of it runs in, `lock` keeps a second gateway out.
+Modules: `store` and `archive` are the two stores, `database` is what they share, `letters` are the
+dead ones, `desk` is what commands may ask of a spool, `salvage` replaces a damaged file, `worker`
+is the thread that all of it runs in, `lock` keeps a second gateway out.
 """

@@ -9,6 +9,7 @@ another program is refused, never touched.
 """
 
 import errno
+import math
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from struct import Struct
 from typing import ClassVar
 
 from gateway.errors import DiskFullError, StoreError
-from gateway.model import Group, Pin, Room, Row, Totals
+from gateway.model import Group, Pin, Row, Totals
 from gateway.spool.salvage import (
     DAMAGE,
     copy_readable,
@@ -144,18 +145,22 @@ class Database:
         pairs = [pair for (blob,) in blobs for pair in _SEEN_PAIR.iter_unpack(_whole_pairs(blob))]
         return pairs[-SEEN_MAX:]
 
-    def room(self) -> Room:
-        """Whether the largest group fits below the limit, and the disk has room for the rest.
+    def pressure(self) -> float:
+        """How full the store is, see `Store`; a log that one large group made long is cut back.
 
-        On a full disk SQLite can neither delete nor checkpoint. Free pages of the file are room
-        too: they are given back to the disk only while rows are deleted, so that an emptied store
-        would wait for ever for the room that it has itself.
+        On a full disk SQLite can neither delete nor checkpoint: so it must not come to that. Free
+        pages of the file are room too: they are given back to the disk only while rows are deleted,
+        so that an emptied store would wait for ever for the room that it has itself.
         """
         with self._open() as db:
+            if self._log_bytes() > self._wal_bytes:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             unused = pragma(db, "freelist_count") * pragma(db, "page_size")
             if shutil.disk_usage(self.path.parent).free + unused <= self._min_free:
-                return Room.DISK
-            return Room.LIMIT if self._excess_bytes(db) > 0 else Room.FREE
+                return math.inf
+            if self._max_bytes is None:
+                return -1.0
+            return 1 + self._excess_bytes(db) / (self._max_bytes / 8)
 
     def close(self) -> None:
         """Bring everything into the one file and close it; never raises, nothing is lost."""
@@ -169,6 +174,10 @@ class Database:
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
         """Make the counts agree with what the tables hold after damage; words for the operator."""
         raise NotImplementedError
+
+    def _misses_counts(self, counts: Counts) -> bool:  # noqa: ARG002
+        """Whether the file is of an earlier version, which did not count everything yet."""
+        return False
 
     @contextmanager
     def _transaction(self) -> Iterator[tuple[sqlite3.Connection, Counts]]:
@@ -226,11 +235,13 @@ class Database:
             db.execute("PRAGMA journal_mode = WAL")
             stored = _load_counts(db)
             self._counts = stored.copy()
-            if missing_lines(stored) or any(count < 0 for count in stored.values()):
+            damaged = missing_lines(stored) or any(count < 0 for count in stored.values())
+            if damaged or self._misses_counts(stored):
                 db.execute("BEGIN IMMEDIATE")
                 lost = self._repair(db, self._counts)
                 _save_counts(db, self._counts, stored)
                 db.execute("COMMIT")
+            if damaged:
                 self.warnings.append(f"{self.path} had damaged counts: {lost}")
             on_error.pop_all()
         return db
@@ -303,13 +314,13 @@ class Database:
 
     def _excess_bytes(self, db: sqlite3.Connection) -> int:
         """What must go before the largest group fits; negative: what is left beside it."""
-        if self._max_bytes is None:
-            return -1
         pages = pragma(db, "page_count") - pragma(db, "freelist_count")
+        used = pages * pragma(db, "page_size") + max(self._log_bytes(), self._wal_bytes)
+        return used + _GROWTH * self.group_bytes_max - (self._max_bytes or used)
+
+    def _log_bytes(self) -> int:
         log = Path(f"{self.path}-wal")
-        log_bytes = max(log.stat().st_size if log.exists() else 0, self._wal_bytes)
-        used = pages * pragma(db, "page_size") + log_bytes
-        return used + _GROWTH * self.group_bytes_max - self._max_bytes
+        return log.stat().st_size if log.exists() else 0
 
 
 def put_shared(db: sqlite3.Connection, group: Group[Row]) -> None:

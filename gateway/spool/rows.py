@@ -38,6 +38,11 @@ def checksum(seq: int, lines: int | None, body: bytes) -> int:
     return crc32(body, crc32(b"%d %d\n" % (seq, lines or 0)))
 
 
+def is_intact(seq: int, lines: int | None, crc: object, body: bytes) -> bool:
+    """Whether a row is as it was written."""
+    return crc == checksum(seq, lines, body) and lines == body.count(b"\n") + 1
+
+
 def take(
     db: sqlite3.Connection, taken: Collection[int], max_bytes: int, max_lines: int, *, newest: bool
 ) -> tuple[dict[int, bytes], list[int]]:
@@ -47,7 +52,7 @@ def take(
     size = count = 0
     for seq, lines, crc, stored in _scan(db, taken, newest=newest):
         body = stored or b""
-        if crc != checksum(seq, lines, body) or lines != body.count(b"\n") + 1:
+        if not is_intact(seq, lines, crc, body):
             corrupt.append(seq)
             if len(corrupt) == CORRUPT_ROWS_MAX:
                 break

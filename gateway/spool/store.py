@@ -5,17 +5,19 @@ the counts. A row is checked against its own CRC when it is read; one that fails
 counted, never delivered. Rows that are read are taken: nobody gets them again, and nothing evicts
 them, until they are settled. At the limit the oldest droppable rows are evicted by the very
 transaction that brings new ones, so the limit holds at every instant. Limits: rows of `ROW_BYTES`
-(a longer line has a row to itself); of corrupt rows and dead letters the latest are kept.
+(a longer line has a row to itself); of corrupt rows the latest are kept. Dead letters: `letters`.
 """
 
+import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
-from gateway.model import SINCE_BOOT_MAX_NS, Batch, DeadLetter, Group, Observation, Room
+from gateway.model import SINCE_BOOT_MAX_NS, Batch, DeadLetter, Group, Observation
 from gateway.sinks.line_protocol import encode
+from gateway.spool import letters
 from gateway.spool.database import (
     Counts,
     DamagedError,
@@ -23,8 +25,8 @@ from gateway.spool.database import (
     missing_lines,
     pragma,
     put_shared,
-    storable,
 )
+from gateway.spool.letters import KeptLetter, LetterCounts
 from gateway.spool.rows import (
     CORRUPT_ROWS_MAX,
     HIGHEST,
@@ -36,9 +38,6 @@ from gateway.spool.rows import (
     take,
 )
 
-DEAD_LETTERS_MAX = 100_000
-MESSAGE_CHARS_MAX = 500
-
 _SHRINK_PAGES = 256
 """Pages given back to the file system in one transaction, or what the log may hold: they are moved
 before they are given back."""
@@ -47,14 +46,6 @@ _SHRINK_FREE_MIN = 1024
 
 EVICTED_ROWS_MAX = 1_000
 """In one transaction, of those that are too old."""
-
-
-class KeptLetter(NamedTuple):
-    """A dead letter in the spool."""
-
-    id: int
-    at_ns: int
-    letter: DeadLetter
 
 
 class Spool(Database):
@@ -94,6 +85,7 @@ class Spool(Database):
     ) -> None:
         self._now_ns = now_ns
         self._max_age_ns = max_age_ns
+        self._letter_bytes_max = max_bytes // letters.SHARE_OF_SPOOL
         self._last_seq = 0
         """Numbers are not used again while a reader may remember one."""
         self._taken: set[int] = set()
@@ -137,23 +129,10 @@ class Spool(Database):
     def commit(self, group: Group[bytes]) -> None:
         """On return the group is on disk. Raises StoreError: nothing of it is; try again."""
         with self._transaction() as (db, counts):
-            now_ns = self._now_ns()
-            last = db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0
-            first = max(last, self._last_seq) + 1
-            bodies = [(*found, 0) for found in bodies_of(group.rows)]
-            bodies += [(*found, 1) for found in bodies_of(group.droppable)]
-            rows = [
-                (seq, lines, checksum(seq, lines, body), now_ns, body, droppable)
-                for seq, (lines, body, droppable) in enumerate(bodies, first)
-            ]
-            db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._append(db, counts, group.rows, group.droppable)
             put_shared(db, group)
-            came = (*group.rows, *group.droppable)
-            _add(counts, "spooled", len(came))
-            _add(counts, "pending", len(came))
-            _add(counts, "pending_bytes", sum(len(row) + 1 for row in came))
+            _add(counts, "spooled", len(group.rows) + len(group.droppable))
             passed = self._evict_excess(db, counts) if group.droppable else self._droppable_after
-        self._last_seq = first + len(rows) - 1
         self._droppable_after = passed
 
     def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
@@ -180,35 +159,78 @@ class Spool(Database):
             found, lines, size = delete_rows(db, rows)
             if found == len(rows) and lines != delivered + len(dead):
                 raise ValueError(f"{lines} lines to settle, not {delivered} and {len(dead)} dead")
-            now_ns = self._now_ns()
-            db.executemany(
-                "INSERT INTO dead_letters (at_ns, status, message, line) VALUES (?, ?, ?, ?)",
-                [(now_ns, d.status, storable(d.message[:MESSAGE_CHARS_MAX]), d.line) for d in dead],
-            )
-            if dead:
-                _keep_latest(db, "dead_letters", DEAD_LETTERS_MAX)
             _add(counts, "delivered", delivered)
-            _add(counts, "dead", len(dead))
+            letters.put(db, counts, dead, at_ns=self._now_ns(), max_bytes=self._letter_bytes_max)
             _withdraw(db, counts, lines, size)
             if counts["corrupt"] < 0:  # rows may be missing only where a salvage has lost them
                 raise ValueError("rows to settle are not there: settled before?")
             _shrink(db, min(_SHRINK_PAGES, self._wal_bytes // pragma(db, "page_size")))
         self._taken.difference_update(rows)
 
-    def room(self) -> Room:
+    def pressure(self) -> float:
         while self._evict_old():
             pass
-        return super().room()
+        return super().pressure()
+
+    def space(self) -> dict[str, int]:
+        """Bytes on disk and their limits."""
+        with self._open() as db:
+            return {
+                "file": pragma(db, "page_count") * pragma(db, "page_size"),
+                "free_pages": pragma(db, "freelist_count") * pragma(db, "page_size"),
+                "log": self._log_bytes(),
+                "max": self._max_bytes or 0,
+                "disk_free": shutil.disk_usage(self.path.parent).free,
+                "min_free": self._min_free,
+            }
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """The database, for looking; what SQLite raises becomes a StoreError."""
+        with self._open() as db:
+            yield db
 
     def dead_letters(self, limit: int) -> list[KeptLetter]:
         """The latest ones first."""
         with self._open() as db:
-            rows = db.execute(
-                "SELECT id, at_ns, line, status, message FROM dead_letters "
-                "ORDER BY id DESC LIMIT ?",
-                (limit,),
-            ).fetchall()
-        return [KeptLetter(key, at_ns, DeadLetter(*letter)) for key, at_ns, *letter in rows]
+            return letters.find(db, letters.ALL, limit=limit, max_bytes=2**63, newest=True)
+
+    def letter_counts(self) -> LetterCounts:
+        """What became of the dead letters; cheap, any thread."""
+        return letters.counts_of(self._counts)
+
+    def retry(self, mended: Sequence[tuple[KeptLetter, bytes]]) -> None:
+        """Put dead letters that were just found back for delivery, as these lines; all or none."""
+        with self._transaction() as (db, counts):
+            self._append(db, counts, [line for _, line in mended])
+            letters.retried(db, counts, [letter for letter, _ in mended])
+
+    def drop(self, unwanted: Sequence[KeptLetter]) -> None:
+        """Delete dead letters that were just found; all or none."""
+        with self._transaction() as (db, counts):
+            letters.dropped(db, counts, unwanted)
+
+    def _append(
+        self,
+        db: sqlite3.Connection,
+        counts: Counts,
+        lines: Sequence[bytes],
+        droppable: Sequence[bytes] = (),
+    ) -> None:
+        """Add lines to what is pending."""
+        now_ns = self._now_ns()
+        last = db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0
+        first = max(last, self._last_seq) + 1
+        bodies = [(*found, 0) for found in bodies_of(lines)]
+        bodies += [(*found, 1) for found in bodies_of(droppable)]
+        rows = [
+            (seq, count, checksum(seq, count, body), now_ns, body, drop)
+            for seq, (count, body, drop) in enumerate(bodies, first)
+        ]
+        db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", rows)
+        _add(counts, "pending", len(lines) + len(droppable))
+        _add(counts, "pending_bytes", sum(len(row) + 1 for row in (*lines, *droppable)))
+        self._last_seq = first + len(rows) - 1
 
     def _evict_old(self) -> bool:
         """Evict a number of rows that are too old; whether there may be more."""
@@ -270,6 +292,9 @@ class Spool(Database):
                 )
             _withdraw(db, counts, lines, size)
 
+    def _misses_counts(self, counts: Counts) -> bool:
+        return letters.missing(counts) != 0
+
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
         held, size = db.execute(
             f"SELECT total({LINES}), total(length(body) + 1) FROM rows"  # noqa: S608
@@ -279,6 +304,7 @@ class Spool(Database):
         counts["pending"], counts["pending_bytes"] = int(held), int(size)
         missing = missing_lines(counts)
         _add(counts, "corrupt" if missing > 0 else "spooled", abs(missing))
+        letters.recount(db, counts)
         return f"{int(held)} pending lines are kept, {max(missing, 0)} are lost"
 
 

@@ -17,7 +17,7 @@ from gateway.console.status import (
 )
 from gateway.delivery import State
 from gateway.ledger import Stage
-from gateway.model import Group, Reason, Room
+from gateway.model import Group, Reason
 from tests.console.rig import Rig
 
 LOOKS_MAX = 10_000_000
@@ -199,7 +199,7 @@ async def test_a_store_that_hangs_does_not_hang_the_console(
 
 
 async def test_what_was_shed_is_seen(rig: Rig) -> None:
-    rig.committer.room = Room.DISK
+    rig.committer.admission._disk_is_full = True
     rig.say('{"temperature": 20}')
     found = await look(rig)
     assert found["store"]["has_room"] is False

@@ -6,8 +6,15 @@ import random
 import pytest
 
 from gateway.model import FieldValue, Observation, Series, TimeSource
-from gateway.sinks.line_protocol import NAME_CHARS_MAX, TAG_CHARS_MAX, encode, make_series
-from simulators.line_protocol import parse
+from gateway.sinks.line_protocol import (
+    NAME_CHARS_MAX,
+    TAG_CHARS_MAX,
+    TIME_MIN_NS,
+    encode,
+    flaw,
+    make_series,
+)
+from simulators.line_protocol import LineError, parse
 
 VERSIONS = [1, 2, 3]
 
@@ -126,3 +133,115 @@ def test_random_text_from_the_wire_is_always_one_good_line(version: int) -> None
         point = parse(line(series, {"f": 1.0, "text": texts[4]}), 1, version)
         assert point.fields["f"] == 1.0
         assert (point.measurement, point.tags) == (series.measurement, dict(series.tags))
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_nothing_is_wrong_with_the_lines_that_the_gateway_makes(text: str) -> None:
+    made = line(make_series(text, {text: "v", "device": text}), {"t": text, "f": -1.5e-300})
+    assert flaw(made.encode()) == ""
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        "m f=1 {}",
+        "m,a=b,c=d f=1i,h=true,i=F {}",
+        r"m\ m,a\ a=b\=b f\,f=1.5e+3 {}",
+        r'm f="a \"quoted\" text, with = and \\ in it" {}',
+        "m=1 f=-0.0 {}",
+        "température,gerät=a° µ=1 {}",
+    ],
+)
+def test_a_good_line_that_a_person_wrote(good: str) -> None:
+    for time_ns in (TIME_MIN_NS, 1_720_000_000_123_456_789, 2**63 - 2):
+        assert flaw(good.format(time_ns).encode()) == ""
+        assert parse(good.format(time_ns), 1, 2)
+
+
+def test_an_unsigned_integer_is_left_to_the_server() -> None:
+    """Version 1 refuses it, the later ones take it."""
+    assert flaw(b"m f=18446744073709551615u 1720000000000000000") == ""
+
+
+BAD = [
+    (b"", "measurement"),
+    (b"m", "no fields"),
+    (b"m f=1", "no time"),
+    (b"m f=1 ", "no time"),
+    (b"m  f=1 {}", "no fields"),
+    (b"m f=1  {}", "in a time"),
+    (b"# m f=1 {}", "no fields"),
+    (b"#m f=1 {}", "neither a letter"),
+    (b"m,_a=1 f=1 {}", "neither a letter"),
+    (b"m _f=1 {}", "neither a letter"),
+    (b",a=b f=1 {}", "measurement"),
+    (b" f=1 {}", "measurement"),
+    (b"m,a f=1 {}", "measurement"),
+    (b"m,a= f=1 {}", "measurement"),
+    (b"m,=b f=1 {}", "measurement"),
+    (b"m,a=b, f=1 {}", "measurement"),
+    (b"m,a=b\\ f=1 {}", "measurement"),
+    (b"m\\x f=1 {}", "measurement"),
+    (b"m f= {}", "no fields"),
+    (b"m f {}", "no fields"),
+    (b"m =1 {}", "no fields"),
+    (b"m f=1, {}", "no fields"),
+    (b"m f=1,,g=2 {}", "no fields"),
+    (b"m f=nan {}", "no fields"),
+    (b"m f=+1 {}", "no fields"),
+    (b"m f=0x1 {}", "no fields"),
+    (b"m f=1.5i {}", "no fields"),
+    (b"m f=-1u {}", "no fields"),
+    (b"m f=yes {}", "no fields"),
+    (b'm f="open {}', "no fields"),
+    (b'm f="a"b {}', "no fields"),
+    (b'm f="a\\n" {}', "no fields"),
+    (b"m f=\xd9\xa1 {}", "no fields"),
+    (b"m f=1e400 {}", "too large"),
+    (b"m f=9223372036854775808i {}", "too large"),
+    (b"m f=" + b"9" * 5000 + b"i {}", "too large"),
+    (b"m f=18446744073709551616u {}", "too large"),
+    (b"m,a=b,a=c f=1 {}", "the name a twice"),
+    (b"m f=1,f=2 {}", "the name f twice"),
+    (b"m,a=b a=1 {}", "the name a twice"),
+    (b"m time=1 {}", "reserved"),
+    (b"m,time=1 f=1 {}", "reserved"),
+    (b"m f=1 {}.5", "in a time"),
+    (b"m f=1 {} 2", "in a time"),
+    (b"m f=1 soon", "in a time"),
+    (b"m f=1 99999999999999999999", "in a time"),
+    (b"m f=1 9223372036854775807", "in a time"),
+    (b"m f=1 -1", "before the year 2000"),
+    (b"m f=1 83000000000", "before the year 2000"),
+    (b"m f=1 {}\nm f=2 {}", "control character"),
+    (b"m f=1 {}\r", "control character"),
+    (b'm f="a\tb" {}', "control character"),
+    (b'm f="\xff" {}', "not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("bad", "words"), BAD)
+def test_a_bad_line_is_refused_with_words(bad: bytes, words: str) -> None:
+    assert words in flaw(bad.replace(b"{}", b"1720000000000000000"))
+
+
+def test_what_has_no_flaw_is_taken_by_a_reader_written_from_the_format() -> None:
+    rng = random.Random(4712)
+    alphabet = 'a1,= \\"#.ie-+t\t'
+    good = 0
+    for _ in range(20_000):
+        middle = "".join(rng.choices(alphabet, k=rng.randrange(6)))
+        made = f"m{middle} f=1{''.join(rng.choices(alphabet, k=rng.randrange(3)))} {TIME_MIN_NS}"
+        if flaw(made.encode()):
+            continue
+        good += 1
+        try:
+            parse(made, 1, 3)
+        except LineError as error:
+            pytest.fail(f"{made!r}: {error}")
+    assert good > 1000
+
+
+def test_a_long_line_is_looked_at_in_linear_time() -> None:
+    for part in ("a=", "a=1,", "\\", "\\ ", '"', ',a="'):
+        assert flaw(f"m {part * 200_000} {TIME_MIN_NS}".encode())

@@ -1,12 +1,13 @@
 """Limits: file and log stay below theirs, and what has to go goes in the order asked for."""
 
+import math
 import shutil
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from gateway.model import Group, Room
+from gateway.model import Group
 from gateway.spool.store import Spool
 from tests.spool.conftest import OpenSpool
 from tests.spool.test_store import assert_balanced, lines, read_all
@@ -14,16 +15,44 @@ from tests.spool.test_store import assert_balanced, lines, read_all
 
 def test_room_is_what_the_limits_leave(open_spool: OpenSpool, tmp_path: Path) -> None:
     spool = open_spool(max_bytes=400_000)
-    assert spool.room() is Room.FREE
+    assert spool.pressure() < 0
     spool.commit(Group(rows=lines(1, 250, size=1000)))
-    assert spool.room() is Room.LIMIT
+    assert spool.pressure() >= 1
     batch = spool.read(10**9, 10**9, newest=False)
     assert batch is not None
     spool.settle(batch.rows, 250, [])
     spool.close()  # the log counts too, until it is checkpointed
-    assert open_spool(max_bytes=400_000).room() is Room.FREE, "pages that are free are room"
+    assert open_spool(max_bytes=400_000).pressure() < 0, "pages that are free are room"
     free = shutil.disk_usage(tmp_path).free
-    assert open_spool(tmp_path / "other.db", min_free=2 * free).room() is Room.DISK
+    assert open_spool(tmp_path / "other.db", min_free=2 * free).pressure() == math.inf
+
+
+def test_pressure_rises_from_0_to_1_in_the_last_eighth(open_spool: OpenSpool) -> None:
+    spool = open_spool(max_bytes=16_000_000)
+    pressures = [spool.pressure()]
+    for n in range(100):
+        spool.commit(Group(rows=lines(1000 * n, 1000 * n + 200, size=970)))
+        pressures.append(spool.pressure())
+        if pressures[-1] >= 1:
+            break
+    assert pressures[0] < -4
+    assert pressures == sorted(pressures)
+    assert sum(0 <= pressure < 1 for pressure in pressures) in range(8, 12)
+
+
+def test_a_log_that_is_as_long_as_the_limit_is_cut_back_instead_of_blocking_for_ever(
+    open_spool: OpenSpool,
+) -> None:
+    spool = open_spool(max_bytes=500_000)
+    spool.commit(Group(rows=lines(1, 600, size=1000)))
+    log = Path(f"{spool.path}-wal")
+    assert log.stat().st_size > 500_000, "else the test is pointless"
+    assert spool.pressure() > 1
+    assert log.stat().st_size == 0
+    batch = spool.read(10**9, 10**9, newest=False)
+    assert batch is not None
+    spool.settle(batch.rows, 600, [])
+    assert spool.pressure() < 0
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -92,7 +121,7 @@ def test_rows_that_are_too_old_are_dropped_and_counted(tmp_path: Path) -> None:
         spool.commit(Group(rows=lines(n, n)))
     taken = spool.read(1, 1, newest=False)
     assert taken is not None
-    assert spool.room() is Room.FREE
+    assert spool.pressure() < 0
     assert read_all(spool) == [*lines(0, 0), *lines(24, 48)]
     assert spool.totals().evicted == 23
     assert_balanced(spool)

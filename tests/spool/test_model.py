@@ -14,6 +14,7 @@ import pytest
 from gateway.errors import StoreError
 from gateway.model import DeadLetter, Group, Pin, Totals
 from gateway.spool.database import SEEN_MAX
+from gateway.spool.letters import KeptLetter
 from tests.spool.conftest import OpenSpool
 from tests.spool.test_store import read_all
 
@@ -29,6 +30,7 @@ class Model:
     pins: dict[tuple[str, str], bool] = field(default_factory=dict)
     seen: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
+    dropped: int = 0
 
     def commit(self, group: Group[bytes]) -> None:
         self.lines += group.rows
@@ -47,6 +49,18 @@ class Model:
         self.totals.delivered += len(lines) - len(dead)
         self.totals.dead += len(dead)
         self.totals.pending -= len(lines)
+
+    def retry(self, letters: list[DeadLetter], lines: list[bytes]) -> None:
+        for letter in letters:
+            self.dead.remove(letter)
+        self.lines += lines
+        self.totals.retried += len(lines)
+        self.totals.pending += len(lines)
+
+    def drop(self, letters: list[DeadLetter]) -> None:
+        for letter in letters:
+            self.dead.remove(letter)
+        self.dropped += len(letters)
 
 
 class Trial:
@@ -104,6 +118,20 @@ class Trial:
         self.spool.settle(batch.rows, len(batch.lines) - len(dead), dead)
         self.model.settle(list(batch.lines), dead)
 
+    def some_letters(self) -> list[KeptLetter]:
+        kept = self.spool.dead_letters(10**9)
+        return self.rng.sample(kept, min(len(kept), self.rng.randrange(20)))
+
+    def retry(self) -> None:
+        mended = [(letter, letter.letter.line + b"mended") for letter in self.some_letters()]
+        self.spool.retry(mended)
+        self.model.retry([kept.letter for kept, _ in mended], [line for _, line in mended])
+
+    def drop(self) -> None:
+        letters = self.some_letters()
+        self.spool.drop(letters)
+        self.model.drop([kept.letter for kept in letters])
+
     def unpin(self) -> None:
         name = self.rng.choice("abc")
         assert self.spool.unpin("m", name) == (self.model.pins.pop(("m", name), None) is not None)
@@ -131,7 +159,11 @@ class Trial:
         assert self.spool.pending_bytes() == sum(len(line) + 1 for line in model.lines)
         assert {(p.measurement, p.field): p.is_text for p in self.spool.pins()} == model.pins
         assert {s: self.spool.seen(s) for s in "xy"} == {s: model.seen.get(s, []) for s in "xy"}
-        assert [k.letter for k in reversed(self.spool.dead_letters(10**9))] == model.dead
+        kept = self.spool.dead_letters(10**9)
+        assert [k.letter for k in reversed(kept)] == model.dead
+        sizes = sum(letter.size for letter in kept)
+        assert self.spool.letter_counts() == (len(kept), sizes, model.dropped, 0)
+        assert totals.dead == len(kept) + totals.retried + model.dropped
         assert self.spool.warnings == []
 
 
@@ -148,9 +180,12 @@ def test_the_spool_does_what_its_model_does(
         trial.commit_on_a_full_disk,
         trial.reopen,
         trial.unpin,
+        trial.retry,
+        trial.drop,
     ]
     for _ in range(STEPS):
         rng.choice(actions)()
         trial.check()
     assert trial.model.totals.delivered > 1000
+    assert trial.model.totals.retried > 10
     assert trial.crashes > 10

@@ -1,14 +1,16 @@
+import math
 import sqlite3
 import stat
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from zlib import crc32
 
 import pytest
 
 from gateway.errors import StoreError
-from gateway.model import DeadLetter, Group, Observation, Pin, Room, TimeSource
+from gateway.model import DeadLetter, Group, Observation, Pin, TimeSource
 from gateway.sinks.line_protocol import make_series
 from gateway.spool.database import SEEN_MAX
 from gateway.spool.rows import ROW_BYTES
@@ -184,20 +186,6 @@ def test_row_numbers_are_not_used_again_while_a_reader_remembers_them(
     assert len(rows) == 3
 
 
-def test_dead_letters_are_bounded(open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.spool.store.DEAD_LETTERS_MAX", 100)
-    spool = open_spool()
-    for n in range(0, 120, 10):
-        spool.commit(Group(rows=lines(n, n + 9)))
-        batch = spool.read(10**9, 10**9, newest=False)
-        assert batch is not None
-        spool.settle(batch.rows, 0, [DeadLetter(line, 400, "no") for line in batch.lines])
-    kept = spool.dead_letters(10**9)
-    assert [k.letter.line for k in reversed(kept)] == lines(20, 119)
-    assert spool.dead_letters(1) == kept[:1]
-    assert spool.totals().dead == 120
-
-
 def test_pins_are_kept_and_freed(open_spool: OpenSpool) -> None:
     spool = open_spool()
     text, number = Pin("sensor", "state", is_text=True), Pin("sensor", "power", is_text=False)
@@ -297,13 +285,29 @@ def test_a_spool_of_the_first_version_is_upgraded_with_all_its_rows(
     assert_balanced(spool)
 
 
-def test_an_emptied_spool_has_room_again_however_long_its_log_was(open_spool: OpenSpool) -> None:
-    spool = open_spool(max_bytes=500_000)
+def test_an_emptied_spool_is_room_itself_on_a_full_disk(
+    open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its free pages go back to the disk only while rows are deleted."""
+    spool = open_spool(min_free=300_000)
     spool.commit(Group(rows=lines(1, 600, size=1000)))
+    full = SimpleNamespace(free=0)
+    monkeypatch.setattr("gateway.spool.database.shutil.disk_usage", lambda _: full)
+    assert spool.pressure() == math.inf
     batch = spool.read(10**9, 10**9, newest=False)
     assert batch is not None
     spool.settle(batch.rows, 600, [])
-    assert spool.room() is Room.FREE
+    assert spool.pressure() < 1
+
+
+def test_no_more_is_given_back_in_one_step_than_the_log_may_hold(open_spool: OpenSpool) -> None:
+    """Pages are moved through the log first, for which a nearly full disk has no room."""
+    spool = open_spool(min_free=1_000_000)
+    for n in range(30):
+        spool.commit(Group(rows=lines(n * 300, n * 300 + 299, size=1000)))
+    while batch := spool.read(300_000, 10**9, newest=False):
+        spool.settle(batch.rows, len(batch.lines), [])
+        assert Path(f"{spool.path}-wal").stat().st_size < 1_000_000
 
 
 def test_a_drained_backlog_gives_its_space_back_in_steps(open_spool: OpenSpool) -> None:
