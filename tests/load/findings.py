@@ -61,6 +61,8 @@ class Findings:
     """There twice: the device published it anew, and the broker took it for another message."""
     handed_over_twice: list[int] = field(default_factory=list)
     """There twice: the broker handed it over anew as if it were new."""
+    unmarked: int = 0
+    """Of these, readings that came back with their old identifier, but not marked as duplicates."""
     recognized: int = 0
     """Readings that were on disk when they came again, and did not become two points."""
 
@@ -125,6 +127,8 @@ def compare(
         elif len(stored) > 1:
             anew = published.again.get(number)
             (found.published_twice if anew else found.handed_over_twice).append(number)
+            names = {deliveries[index].identifier for index in ways[number]}
+            found.unmarked += not anew and len(names) < len(ways[number])
         last = deliveries[ways[number][-1]]
         if last.at_ns > stored[-1].at_ns and number in acknowledged:
             found.recognized += 1
@@ -167,6 +171,7 @@ def summarize(findings: Findings) -> dict[str, str]:
             "  handed over, not acknowledged, forgotten": len(findings.not_acknowledged),
             "twice: published anew by the device": len(findings.published_twice),
             "twice: handed over anew by the broker": len(findings.handed_over_twice),
+            "  of these with the old identifier, unmarked": findings.unmarked,
         }
     )
     return {name: f"{count}" for name, count in counts.items()}
