@@ -146,7 +146,7 @@ class Database:
         return pairs[-SEEN_MAX:]
 
     def pressure(self) -> float:
-        """How full the store is, see `Store`. A full disk lets SQLite neither delete nor checkpoint.
+        """How full the store is, see `Store`. On a full disk SQLite cannot delete.
 
         A log that one large group made long is cut back. Free pages are room too: an emptied store
         would else wait for ever for what it has itself.
