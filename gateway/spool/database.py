@@ -91,13 +91,13 @@ class Database:
         """What the operator should know about the file, since it was opened."""
         self._max_bytes = max_bytes
         self._min_free = min_free
-        self._wal_bytes = WAL_BYTES_MAX
-        self.group_bytes_max = GROUP_BYTES_MAX
+        self._wal_bytes, self.group_bytes_max = WAL_BYTES_MAX, GROUP_BYTES_MAX
         if max_bytes is not None:
             self.group_bytes_max = min(GROUP_BYTES_MAX, max_bytes // 16)
             self._wal_bytes = max(min(WAL_BYTES_MAX, max_bytes // 8), _WAL_BYTES_MIN)
-        if min_free:
+        if min_free:  # no group may take the room that deleting needs
             self._wal_bytes = max(min(self._wal_bytes, min_free // 4), _WAL_BYTES_MIN)
+            self.group_bytes_max = min(self.group_bytes_max, self._wal_bytes)
         self._counts: Counts = {}
         self._connection: sqlite3.Connection | None = None
         self._is_damaged = False
@@ -140,18 +140,20 @@ class Database:
         return pairs[-SEEN_MAX:]
 
     def pressure(self) -> float:
-        """How full the store is, see `Store`; a log that one large group made long is cut back.
+        """How full the store is, see `Store`. On a full disk SQLite cannot delete.
 
-        On a full disk SQLite can neither delete nor checkpoint: so it must not come to that.
+        A log that one large group made long is cut back. Free pages are room too: an emptied store
+        would else wait for ever for what it has itself.
         """
         with self._open() as db:
-            if self._log_bytes() > self._wal_bytes:
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            if shutil.disk_usage(self.path.parent).free <= self._min_free:
+            room = shutil.disk_usage(self.path.parent).free - self._min_free
+            room += pragma(db, "freelist_count") * pragma(db, "page_size")
+            if room <= 0:
                 return math.inf
-            if self._max_bytes is None:
-                return -1.0
-            return 1 + self._excess_bytes(db) / (self._max_bytes / 8)
+            if self._wal_bytes < self._log_bytes() < room:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            limit = self._max_bytes
+            return -1.0 if limit is None else 1 + self._excess_bytes(db) / (limit / 8)
 
     def warn(self, words: str) -> None:
         """Tell the operator."""

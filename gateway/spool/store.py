@@ -44,7 +44,8 @@ NEVER_SET = (
 """Why a held line is dead; there is no status of a server then."""
 
 _SHRINK_PAGES = 256
-"""Pages given back to the file system in one transaction."""
+"""Pages given back to the file system in one transaction, or what the log may hold: they are moved
+before they are given back."""
 _SHRINK_FREE_MIN = 1024
 """Fewer free pages than these are kept for the next rows."""
 
@@ -205,7 +206,7 @@ class Spool(Database):
             if counts["corrupt"] < 0:  # rows were back that had been counted as gone
                 add(counts, "spooled", -counts["corrupt"])
                 counts["corrupt"] = 0
-            _shrink(db)
+            _shrink(db, min(_SHRINK_PAGES, self._wal_bytes // pragma(db, "page_size")))
         self._is_damaged |= hidden
         self._taken.difference_update(rows)
 
@@ -363,9 +364,9 @@ def _keep_latest(db: sqlite3.Connection, table: str, limit: int) -> None:
     )
 
 
-def _shrink(db: sqlite3.Connection) -> None:
+def _shrink(db: sqlite3.Connection, pages: int) -> None:
     """Give pages back when a backlog is drained: not before most are free, for it moves others."""
     free = pragma(db, "freelist_count")
     if free > _SHRINK_FREE_MIN and 4 * free > 3 * pragma(db, "page_count"):
-        for _ in range(_SHRINK_PAGES):  # the module steps a pragma without columns only once
+        for _ in range(pages):  # the module steps a pragma without columns only once
             db.execute("PRAGMA incremental_vacuum(1)")
