@@ -138,7 +138,8 @@ class Committer(Generic[Row]):
     async def ready(self, inlet: Inlet) -> None:
         """Wait until all that the source brought is on disk, and it may come again."""
         while inlet.size or self.admission.blocks(inlet):
-            self.hurry()
+            if inlet.size:  # for room there is nothing to hurry
+                self.hurry()
             await self._changed.wait()
 
     def acknowledge_later(self, connection: Acknowledger, identifier: int) -> None:

@@ -120,7 +120,7 @@ class Influx:
         headers = {"X-Influxdb-Version": VERSIONS[self.version]}
         if self.version != V3:
             return web.Response(status=204, headers=headers)
-        return self._refuse_credentials(request) or web.json_response(
+        return self._refuse_credentials(request.headers) or web.json_response(
             {"version": VERSIONS[3]}, headers=headers
         )
 
@@ -135,7 +135,7 @@ class Influx:
         raise web.HTTPMethodNotAllowed(request.method, ["OPTIONS", "POST"])
 
     async def _query(self, request: web.Request) -> web.Response:
-        if refusal := self._refuse_credentials(request):
+        if refusal := self._refuse_credentials(request.headers):
             return refusal
         created = re.fullmatch(r'CREATE DATABASE "((?:\\.|[^"\\])+)"', request.query.get("q", ""))
         if created is None:
@@ -148,7 +148,7 @@ class Influx:
         body = await request.read()
         answer = None
         if fault.applied or not (fault.status or fault.cut):
-            answer = self._answer(request, body)
+            answer = self.answer(request.query, request.headers, body)
         await asyncio.sleep(fault.delay_s)
         if fault.cut and request.transport:
             request.transport.abort()
@@ -156,13 +156,16 @@ class Influx:
             return web.Response(status=fault.status or 500, text=fault.body, headers=fault.headers)
         return answer
 
-    def _answer(self, request: web.Request, body: bytes) -> web.Response:
-        refusal = self._refuse_credentials(request) or self._refuse_target(request.query)
+    def answer(
+        self, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> web.Response:
+        """Do what a request to write asks for, and return the proper answer; no faults."""
+        refusal = self._refuse_credentials(headers) or self._refuse_target(query)
         if refusal:
             return refusal
         if len(body) > self.body_bytes_max:
             return self._too_large()
-        if request.headers.get("Content-Encoding") == "gzip":
+        if headers.get("Content-Encoding") == "gzip":
             try:
                 body = gzip.decompress(body)
             except (OSError, EOFError, zlib.error) as error:
@@ -170,7 +173,7 @@ class Influx:
                 return self._error(500 if self.version == V2 else 400, words)
         if self.version == V3 and len(body) > self.body_bytes_max:
             return self._too_large()
-        precision = request.query.get("precision", {3: "nanosecond"}.get(self.version, "ns"))
+        precision = query.get("precision", {3: "nanosecond"}.get(self.version, "ns"))
         unit_ns = UNITS_NS[self.version].get(precision, 1 if self.version == V1 else 0)
         if not unit_ns:
             return self._error(
@@ -178,7 +181,7 @@ class Influx:
             )
         text = body.decode("utf-8", "replace")
         self.writes.append(len(text.removesuffix("\n").split("\n")))
-        partial = self._accept_partial and request.query.get("accept_partial") != "false"
+        partial = self._accept_partial and query.get("accept_partial") != "false"
         return self._say(self._storage.write(text, unit_ns, partial=partial))
 
     def _too_large(self) -> web.Response:
@@ -196,8 +199,8 @@ class Influx:
             self._error(said.status, said.words) if said.words else web.Response(status=said.status)
         )
 
-    def _refuse_credentials(self, request: web.Request) -> web.Response | None:
-        if not self._credentials or request.headers.get("Authorization") in self._credentials:
+    def _refuse_credentials(self, headers: Mapping[str, str]) -> web.Response | None:
+        if not self._credentials or headers.get("Authorization") in self._credentials:
             return None
         words = {
             1: "authorization failed",

@@ -85,7 +85,7 @@ def _value(text: str) -> Value:
         return re.sub(r'\\(["\\])', r"\1", text[1:-1])
     if text in _BOOLEANS:
         return _BOOLEANS[text]
-    if re.fullmatch(r"-?\d+i", text):
+    if text[-1] == "i" and re.fullmatch(r"-?\d+i", text):
         if not -(2**63) <= int(text[:-1]) < 2**63:
             raise LineError("unable to parse integer")
         return int(text[:-1])
@@ -98,4 +98,4 @@ def _value(text: str) -> Value:
 
 
 def _unescape(name: str) -> str:
-    return re.sub(r"\\([,= ])", r"\1", name)
+    return re.sub(r"\\([,= ])", r"\1", name) if "\\" in name else name

@@ -374,3 +374,21 @@ async def test_observers_see_what_was_taken_and_commits_are_announced() -> None:
         add(rig, 1, 2)
     assert seen == ["mast", "mast"]
     assert commits[0] == 2
+
+
+async def test_a_source_that_waits_for_room_does_not_keep_the_disk_busy() -> None:
+    rig = Rig(interval_s=3600.0)
+    inlet = rig.committer.admission.inlet(rig.account, WhenFull.BLOCK, Wire())
+    looks: list[float] = []
+
+    def full() -> float:
+        looks.append(math.inf)
+        return math.inf
+
+    rig.disk.pressure = full  # type: ignore[method-assign]
+    async with running(rig):
+        add(rig, 1, inlet=inlet)
+        waiting = asyncio.ensure_future(rig.committer.ready(inlet))
+        await turns(100)
+        assert (len(looks), waiting.done()) == (1, False)
+        waiting.cancel()

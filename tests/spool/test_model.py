@@ -1,13 +1,18 @@
 """Random actions against the spool and a list: same lines, same counts, whatever happens between.
 
-The model is what the spool promises, as plainly as it can be said; a crash is a copy of the files
-at any instant between calls, and a full disk is a page limit.
+The model is what the spool promises, as plainly as it can be said. The spool on files and the one
+in memory that the simulation runs on (`tests/simulation/spool.py`) are held to it alike. On files a
+crash is a copy of them at any instant between calls, and a full disk is a page limit.
 """
 
+import math
 import random
 import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -15,10 +20,90 @@ from gateway.errors import StoreError
 from gateway.model import DeadLetter, Group, Pin, Totals
 from gateway.spool.database import SEEN_MAX
 from gateway.spool.letters import KeptLetter
-from tests.spool.conftest import OpenSpool
-from tests.spool.test_store import read_all
+from gateway.spool.rows import ROW_BYTES
+from gateway.spool.store import Spool
+from tests.simulation.spool import MemoryDisk, MemorySpool
 
 STEPS = 250
+MAX_BYTES = 2**31
+TestedSpool = Spool | MemorySpool
+
+
+class Platform(Protocol):
+    """Where a spool lives, and what can happen to it there."""
+
+    def open(self, *, max_bytes: int = MAX_BYTES, min_free: int = 0) -> TestedSpool:
+        """Open it for the first time, or again."""
+
+    def crash(self) -> None:
+        """End the process that had it open last, without a word."""
+
+    def full(self) -> AbstractContextManager[None]:
+        """Meanwhile the disk takes nothing more than it has room for."""
+
+
+class OnFiles:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._crashes = 0
+        self._spool: Spool | None = None
+
+    def open(self, *, max_bytes: int = MAX_BYTES, min_free: int = 0) -> Spool:
+        if self._spool is not None:
+            self._spool.close()
+        path = self._directory / str(self._crashes) / "spool.db"
+        self._spool = Spool.open(path, max_bytes=max_bytes, min_free=min_free, now_ns=lambda: 1_700)
+        return self._spool
+
+    def crash(self) -> None:
+        assert self._spool is not None
+        self._crashes += 1
+        before = self._spool.path.parent
+        after = self._directory / str(self._crashes)
+        shutil.copytree(before, after, ignore=shutil.ignore_patterns("*-shm"))
+        self._spool.close()
+        shutil.rmtree(before)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        assert self._spool is not None
+        with self._spool._open() as db:
+            pages = db.execute("PRAGMA page_count").fetchone()[0]
+            db.execute(f"PRAGMA max_page_count = {pages}")
+        yield
+        with self._spool._open() as db:
+            db.execute(f"PRAGMA max_page_count = {2**30}")
+
+    def close(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+
+
+class InMemory:
+    def __init__(self, _directory: Path) -> None:
+        self._disk = MemoryDisk()
+
+    def open(self, *, max_bytes: int = MAX_BYTES, min_free: int = 0) -> MemorySpool:
+        return MemorySpool(self._disk, max_bytes=max_bytes, min_free=min_free)
+
+    def crash(self) -> None:
+        """Nothing is left of the spool but its disk."""
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        self._disk.others = self._disk.size - self._disk.used
+        yield
+        self._disk.others = 0
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.fixture(params=[OnFiles, InMemory])
+def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Platform]:
+    made = request.param(tmp_path)
+    yield made
+    made.close()
 
 
 @dataclass
@@ -33,9 +118,10 @@ class Model:
     dropped: int = 0
 
     def commit(self, group: Group[bytes]) -> None:
-        self.lines += group.rows
-        self.totals.spooled += len(group.rows)
-        self.totals.pending += len(group.rows)
+        came = (*group.rows, *group.droppable)
+        self.lines += came
+        self.totals.spooled += len(came)
+        self.totals.pending += len(came)
         self.pins |= {(pin.measurement, pin.field): pin.is_text for pin in group.pins}
         for session in group.forget:
             self.seen.pop(session, None)
@@ -66,11 +152,11 @@ class Model:
 class Trial:
     """The spool and its model, in step."""
 
-    def __init__(self, rng: random.Random, open_spool: OpenSpool, directory: Path) -> None:
-        self.rng, self.open_spool, self.directory = rng, open_spool, directory
+    def __init__(self, rng: random.Random, platform: Platform) -> None:
+        self.rng, self.platform = rng, platform
         self.model = Model()
         self.written = self.crashes = 0
-        self.spool = open_spool(directory / "0" / "spool.db")
+        self.spool = platform.open()
 
     def group(self) -> Group[bytes]:
         rows = []
@@ -78,8 +164,10 @@ class Trial:
             self.written += 1
             rows.append(b"m v=%d " % self.written + b"x" * self.rng.randrange(600))
         numbers = [self.rng.randrange(65536) for _ in range(self.rng.choice((0, 1, 20, 4000)))]
+        split = self.rng.choice((0, len(rows) // 2, len(rows)))
         return Group(
-            rows=rows,
+            rows=rows[:split],
+            droppable=rows[split:],
             pins=[Pin("m", self.rng.choice("abc"), self.rng.random() < 0.5)],
             seen={self.rng.choice("xy"): [(n, self.rng.randbytes(8)) for n in numbers]},
             forget={"x"} if self.rng.random() < 0.1 else set(),
@@ -92,19 +180,14 @@ class Trial:
 
     def commit_on_a_full_disk(self) -> None:
         group = self.group()
-        with self.spool._open() as db:
-            pages = db.execute("PRAGMA page_count").fetchone()[0]
-            db.execute(f"PRAGMA max_page_count = {pages}")
-        try:
-            self.spool.commit(group)
-        except StoreError:
-            self.check()
-        else:  # it fitted into free pages
-            self.model.commit(group)
-            group = Group()
-        finally:
-            with self.spool._open() as db:
-                db.execute(f"PRAGMA max_page_count = {2**30}")
+        with self.platform.full():
+            try:
+                self.spool.commit(group)
+            except StoreError:
+                self.check()
+            else:  # it fitted into free pages
+                self.model.commit(group)
+                group = Group()
         self.spool.commit(group)
         self.model.commit(group)
 
@@ -138,15 +221,12 @@ class Trial:
 
     def reopen(self) -> None:
         self.spool.close()
-        self.spool = self.open_spool(self.spool.path)
+        self.spool = self.platform.open()
 
     def crash(self) -> None:
         self.crashes += 1
-        copy = self.directory / str(self.crashes)
-        shutil.copytree(self.spool.path.parent, copy, ignore=shutil.ignore_patterns("*-shm"))
-        self.spool.close()
-        shutil.rmtree(self.spool.path.parent)
-        self.spool = self.open_spool(copy / "spool.db")
+        self.platform.crash()
+        self.spool = self.platform.open()
 
     def check(self) -> None:
         """After each step: all that can be asked of the spool."""
@@ -167,12 +247,23 @@ class Trial:
         assert self.spool.warnings == []
 
 
+def read_all(spool: TestedSpool) -> list[bytes]:
+    """Everything the spool would deliver, without taking it."""
+    lines: list[bytes] = []
+    taken = spool._taken.copy()
+    spool._taken.clear()
+    while batch := spool.read(30_000, 150, newest=False):
+        assert batch.size == sum(len(line) + 1 for line in batch.lines)
+        lines += batch.lines
+    spool._taken.clear()
+    spool._taken.update(taken)
+    return lines
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_the_spool_does_what_its_model_does(
-    open_spool: OpenSpool, tmp_path: Path, seed: int
-) -> None:
+def test_the_spool_does_what_its_model_does(platform: Platform, seed: int) -> None:
     rng = random.Random(seed)
-    trial = Trial(rng, open_spool, tmp_path)
+    trial = Trial(rng, platform)
     actions = [
         *[trial.commit] * 4,
         *[trial.settle] * 6,
@@ -189,3 +280,80 @@ def test_the_spool_does_what_its_model_does(
     assert trial.model.totals.delivered > 1000
     assert trial.model.totals.retried > 10
     assert trial.crashes > 10
+
+
+def test_the_limit_holds_and_there_is_room_again_when_all_is_drained(platform: Platform) -> None:
+    max_bytes = 16 * 2**20
+    spool = platform.open(max_bytes=max_bytes)
+    group_bytes = spool.group_bytes_max
+    assert spool.pressure() < 0
+    while spool.pressure() < 1:
+        spool.commit(Group(rows=[b"x" * 1023] * (group_bytes // 1024)))
+        assert spool.pending_bytes() <= max_bytes
+    assert spool.pending_bytes() > max_bytes // 2
+    spool.close()
+    spool = platform.open(max_bytes=max_bytes)
+    assert spool.pressure() >= 1
+    while batch := spool.read(group_bytes, 10_000, newest=False):
+        spool.settle(batch.rows, len(batch.lines), [])
+    assert spool.pressure() < -0.5
+
+
+def test_the_oldest_droppable_rows_go_when_new_ones_come(platform: Platform) -> None:
+    spool = platform.open(max_bytes=2**20)
+    kept = [b"kept %d" % number + b"x" * 1000 for number in range(100)]
+    spool.commit(Group(rows=kept))
+    came = [b"%d " % number + b"x" * 1000 for number in range(3000)]
+    for start in range(0, len(came), 30):
+        spool.commit(Group(droppable=came[start : start + 30]))
+        assert spool.pending_bytes() <= 2**20
+    lines, totals = read_all(spool), spool.totals()
+    assert lines[:100] == kept
+    assert lines[100:] == came[-len(lines) + 100 :]
+    assert 200 < len(lines) < 1000
+    assert totals == Totals(spooled=3100, evicted=3100 - len(lines), pending=len(lines))
+
+
+def test_what_was_read_is_neither_read_again_nor_evicted(platform: Platform) -> None:
+    spool = platform.open(max_bytes=2**20)
+    spool.commit(Group(droppable=[b"first"]))
+    oldest = spool.read(1, 1, newest=False)
+    assert oldest is not None
+    for _ in range(100):
+        spool.commit(Group(droppable=[b"x" * 1000] * 30))
+    newest = spool.read(1, 1, newest=True)
+    assert newest is not None
+    assert newest.rows > oldest.rows
+    spool.settle(oldest.rows, 1, [])
+    assert spool.totals().delivered == 1
+    assert spool.totals().evicted > 1000
+
+
+def test_there_is_no_room_where_the_disk_has_too_little_of_it(platform: Platform) -> None:
+    assert platform.open(min_free=0).pressure() < 0
+    assert platform.open(min_free=2**60).pressure() == math.inf
+
+
+@pytest.mark.parametrize("dead", [0, 1])
+def test_settling_what_was_settled_is_refused(platform: Platform, dead: int) -> None:
+    spool = platform.open()
+    spool.commit(Group(rows=[b"m v=1 1", b"m v=2 2"]))
+    batch = spool.read(10**6, 10, newest=False)
+    assert batch is not None
+    letters = [DeadLetter(line, 400, "no") for line in batch.lines[:dead]]
+    with pytest.raises(ValueError, match="lines to settle"):
+        spool.settle(batch.rows, 1 - dead, letters)
+    spool.settle(batch.rows, 2 - dead, letters)
+    with pytest.raises(ValueError, match="rows to settle are not there"):
+        spool.settle(batch.rows, 2 - dead, letters)
+    assert spool.totals() == Totals(spooled=2, delivered=2 - dead, dead=dead)
+
+
+def test_a_line_longer_than_a_row_has_one_to_itself(platform: Platform) -> None:
+    spool = platform.open()
+    lines = [b"a" * 10, b"b" * (ROW_BYTES + 1), b"c" * 10]
+    spool.commit(Group(rows=lines))
+    assert read_all(spool) == lines
+    first = spool.read(1, 10, newest=False)
+    assert first is not None
+    assert first.lines == lines[:1]
