@@ -16,8 +16,10 @@ from typing import Any, cast
 
 from gateway.backoff import Backoff, RandomSource
 from gateway.catalogue import Catalogue
+from gateway.clock import SystemClock
 from gateway.committer import Committer, Worker
 from gateway.config.models import Config
+from gateway.dating import Dating
 from gateway.delivery import Delivery
 from gateway.edges import Edges, Keeper, OpenStore, RealEdges, Spooler
 from gateway.intake import supervise
@@ -43,6 +45,7 @@ class Gateway:
     store: Keeper
     delivery: Delivery | None
     """None: the archive is the store itself."""
+    dating: Dating
     sources: list[Source]
     started_ns: int
 
@@ -53,6 +56,10 @@ class Gateway:
     @property
     def ledger(self) -> Ledger:
         return self.parts.ledger
+
+    @property
+    def clock(self) -> SystemClock:
+        return self.parts.edges.clock
 
     @property
     def committer(self) -> Committer[Any]:
@@ -77,6 +84,8 @@ class Gateway:
         found += [f"store: {warning}" for warning in self.store.warnings]
         if self.committer.problem:
             found.append(f"store: {self.committer.problem}")
+        if problem := self.dating.problem:
+            found.append(f"clock: {problem}")
         if self.delivery is not None and self.delivery.problem:
             found.append(f"InfluxDB: {self.delivery.problem}")
         return found
@@ -116,12 +125,16 @@ async def run(
         ConfigError: a part refuses its settings.
     """
     edges = edges or RealEdges()
+    edges.clock.set_up(trust=config.gateway.clock == "trust", wait_s=config.gateway.clock_wait)
     async with (
         _assemble(config, edges, stop) as gateway,
         _committing(gateway.committer) as finish,
         asyncio.TaskGroup() as group,
     ):
-        beside = [group.create_task(serve(gateway), name="serve")]
+        beside = [
+            group.create_task(serve(gateway), name="serve"),
+            group.create_task(gateway.dating.run(), name="dating"),
+        ]
         if gateway.delivery is not None:
             beside.append(group.create_task(gateway.delivery.run(), name="delivery"))
         await _run_sources(gateway.sources, stop, edges.rng)
@@ -175,8 +188,6 @@ async def _assemble(config: Config, edges: Edges, stop: asyncio.Event) -> AsyncI
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(edges.open(config, stop))
         store, worker, _ = opened
-        for warning in store.warnings:
-            log.warning("%s", warning)
         ledger = Ledger()
         ledger.open_store(store.totals())
         catalogue = Catalogue(await worker.call(store.pins))
@@ -190,11 +201,13 @@ async def _assemble(config: Config, edges: Edges, stop: asyncio.Event) -> AsyncI
             clock=edges.clock,
         )
         parts = Parts(config, edges, ledger, catalogue, SeriesRegistry(), committer)
+        delivery = await _make_delivery(parts, opened, stack)
         yield Gateway(
             parts=parts,
             worker=worker,
             store=store,
-            delivery=await _make_delivery(parts, opened, stack),
+            delivery=delivery,
+            dating=_make_dating(parts, opened, delivery),
             sources=await _make_sources(parts, opened),
             started_ns=edges.clock(),
         )
@@ -218,6 +231,19 @@ async def _make_delivery(parts: Parts, opened: OpenStore, stack: AsyncExitStack)
     )
     parts.committer.on_commit.append(delivery.notify)
     return delivery
+
+
+def _make_dating(parts: Parts, opened: OpenStore, delivery: Delivery | None) -> Dating:
+    dating = Dating(
+        parts.edges.clock,
+        opened.store,
+        opened.worker,
+        parts.registry,
+        backoff=Backoff(0.1, 5.0, parts.edges.rng),
+        released=delivery.notify if delivery is not None else lambda: None,
+    )
+    parts.committer.on_commit.append(dating.notify)
+    return dating
 
 
 async def _make_sources(parts: Parts, opened: OpenStore) -> list[Source]:

@@ -24,6 +24,7 @@ from gateway.errors import StoreError
 from gateway.ledger import Account, Ledger, Stage
 from gateway.model import Group, Observation, Reason, Row, Store, TimeSource
 from gateway.sinks.line_protocol import make_series
+from gateway.times import is_since_boot
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,8 @@ class _Share:
     """What one source has in a group."""
 
     size: int = 0
-    arrivals: list[int] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+    """By the event loop's clock, which does not step."""
 
 
 @dataclass(slots=True)
@@ -110,16 +112,19 @@ class Committer(Generic[Row]):
             self._shed(account, observations, refusal)
             return
         pending, pack, size = self._pending, self._store.pack, 0
-        drop = inlet.when_full is WhenFull.DROP_OLDEST
-        rows = pending.group.droppable if drop else pending.group.rows
+        group = pending.group
+        rows, held = group.rows, group.held
+        if inlet.when_full is WhenFull.DROP_OLDEST:
+            rows, held = group.droppable, group.held_droppable
         share = pending.shares.get(inlet)
         if share is None:
             share = pending.shares[inlet] = _Share()
+        now_s = asyncio.get_running_loop().time()
         for observation in observations:
             row = pack(observation)
-            rows.append(row)
+            (held if is_since_boot(observation.received_at_ns) else rows).append(row)
             size += self._store.size(row)
-            share.arrivals.append(observation.received_at_ns)
+            share.arrivals.append(now_s)
             for observe in self.observers:
                 observe(account.source, observation)
         account.uncommitted += len(observations)
@@ -213,7 +218,7 @@ class Committer(Generic[Row]):
 
     def _write(self, group: Group[Row]) -> tuple[float, str]:
         """In the store's thread. Once the group is on disk this does not fail any more."""
-        if group.rows or group.droppable or group.pins or group.seen or group.forget:
+        if not group.is_empty():
             self._store.commit(group)
         try:
             pressure = self._store.pressure()
@@ -234,11 +239,11 @@ class Committer(Generic[Row]):
 
     def _settle(self, pending: _Pending[Row]) -> None:
         """The group is on disk: the counts move, the messages are acknowledged."""
-        now_ns = self._clock()
+        now_s = asyncio.get_running_loop().time()
         for inlet, share in pending.shares.items():
             account, count = inlet.account, len(share.arrivals)
-            for received_at_ns in share.arrivals:
-                account.commit_latency.add(now_ns - received_at_ns)
+            for arrived_s in share.arrivals:
+                account.commit_latency.add(round((now_s - arrived_s) * 1e9))
             account.uncommitted -= count
             account.spooled += count
             self.admission.give_back(inlet, share.size)

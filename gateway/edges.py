@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 from gateway.backoff import RandomSource
-from gateway.clock import Clock, now_ns
+from gateway.clock import KernelClock, SystemClock
 from gateway.committer import Worker
 from gateway.config.models import Config, InfluxDB
 from gateway.config.sources import Mqtt, Serial
@@ -121,7 +121,8 @@ class Edges(Protocol):
     """The parts that know the world."""
 
     @property
-    def clock(self) -> Clock: ...
+    def clock(self) -> SystemClock:
+        """`app` sets it up."""
 
     @property
     def rng(self) -> RandomSource:
@@ -144,7 +145,7 @@ class RealEdges:
     """The world."""
 
     def __init__(self) -> None:
-        self.clock: Clock = now_ns
+        self.clock = SystemClock(KernelClock())
         self.rng: RandomSource = random.Random()  # noqa: S311 -- jitter
         self._state: MqttState
 
@@ -155,7 +156,7 @@ class RealEdges:
         data_dir = Path(config.gateway.data_dir)
         with DataDir(data_dir):
             thread = worker.Worker("store")
-            store = await _open_patiently(thread, config, data_dir, stop)
+            store = await _open_patiently(thread, config, data_dir, self.clock, stop)
             try:
                 self._state = MqttState(data_dir)
                 for name in self._state.names() - {entry.name for entry in config.mqtt}:
@@ -175,13 +176,17 @@ class RealEdges:
 
 
 async def _open_patiently(
-    thread: worker.Worker, config: Config, data_dir: Path, stop: asyncio.Event
+    thread: worker.Worker,
+    config: Config,
+    data_dir: Path,
+    clock: SystemClock,
+    stop: asyncio.Event,
 ) -> Spool | Archive:
     """Try until the disk has room for opening; raise what it says once there is no time left."""
     warned = ""
     while True:
         try:
-            return await thread.call(_open_store, config, data_dir)
+            return await thread.call(_open_store, config, data_dir, clock)
         except DiskFullError as error:
             if str(error) != warned:
                 warned = str(error)
@@ -192,16 +197,17 @@ async def _open_patiently(
                 raise
 
 
-def _open_store(config: Config, data_dir: Path) -> Spool | Archive:
+def _open_store(config: Config, data_dir: Path, clock: SystemClock) -> Spool | Archive:
     limits = config.spool
     path = data_dir / SPOOL_FILE
-    left: list[str] = []
+    left = ""
     if config.influxdb is not None or path.exists():
         spool = Spool.open(
             path,
             max_bytes=limits.max_bytes,
             min_free=limits.min_free,
-            now_ns=now_ns,
+            now_ns=clock,
+            boot=clock.boot,
             max_age_ns=int(limits.max_age * 1e9) or None,
         )
         if config.influxdb is not None:
@@ -209,9 +215,10 @@ def _open_store(config: Config, data_dir: Path) -> Spool | Archive:
         pending = spool.totals().pending
         spool.close()
         if pending:
-            left = [f"{pending} lines wait in {path} for InfluxDB: {_WHEN_SENT}"]
-    archive = Archive.open(data_dir / ARCHIVE_FILE, min_free=limits.min_free)
-    archive.warnings += left
+            left = f"{pending} lines wait in {path} for InfluxDB: {_WHEN_SENT}"
+    archive = Archive.open(data_dir / ARCHIVE_FILE, min_free=limits.min_free, boot=clock.boot)
+    if left:
+        archive.warn(left)
     return archive
 
 

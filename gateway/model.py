@@ -16,10 +16,6 @@ Value = float | int | bool | str
 FieldValue = float | str
 """What is stored: every number is a float, everything else text (decision 5)."""
 
-SINCE_BOOT_MAX_NS = 946_684_800 * 10**9
-"""2000-01-01. A time before it is no time of day but nanoseconds since the machine started: what
-arrives before the clock is set carries such times (decision 10)."""
-
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -181,7 +177,12 @@ class Series(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """A normalized reading: canonical names and units, one point."""
+    """A normalized reading: canonical names and units, one point.
+
+    Received before there was a time of day (`gateway.times`), it is held: its arrival is a point of
+    its own in the series, in nanoseconds since the machine's start; so is `time_ns`, unless it is
+    the device's, which is still to be judged.
+    """
 
     series: Series
     fields: Mapping[str, FieldValue]
@@ -303,11 +304,20 @@ class Group(Generic[Row]):
     """Packed observations, in order of arrival."""
     droppable: list[Row] = field(default_factory=list)
     """Likewise, of sources that would rather lose their oldest when the store is full."""
+    held: list[Row] = field(default_factory=list)
+    """Likewise those that arrived before there was a time of day: they wait for `Store.release`."""
+    held_droppable: list[Row] = field(default_factory=list)
+    """Likewise those that are both."""
     pins: list[Pin] = field(default_factory=list)
     seen: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
     """QoS 1 messages by MQTT session: (packet identifier, digest), for the redelivery ring."""
     forget: set[str] = field(default_factory=set)
     """MQTT sessions that the broker no longer knows: their ring is emptied before `seen`."""
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        rows = self.rows or self.droppable or self.held or self.held_droppable
+        return not (rows or self.pins or self.seen or self.forget)
 
 
 class Store(Protocol[Row]):
@@ -328,6 +338,16 @@ class Store(Protocol[Row]):
 
     def commit(self, group: Group[Row]) -> None:
         """Blocking: on return the group is on disk. Raises StoreError: nothing of it is."""
+
+    def held(self) -> int:
+        """Observations on disk that wait for their time; cheap, any thread."""
+
+    def release(self, offset_ns: int) -> None:
+        """Blocking: give some of them their time, by the date of the machine's start.
+
+        Those that an earlier run of the machine left behind will never get one: they are dead.
+        To be called until `held` is 0. Raises StoreError: nothing has changed.
+        """
 
     def pressure(self) -> float:
         """Blocking: how full the store is; what is too old goes first.

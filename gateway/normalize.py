@@ -43,6 +43,7 @@ from gateway.quantities import (
 )
 from gateway.series import SeriesHistory, SeriesRegistry
 from gateway.sinks.line_protocol import make_series
+from gateway.times import is_plausible
 
 DEFAULT_MEASUREMENT = "sensor"
 PLANS_KEPT = 10_000
@@ -54,10 +55,6 @@ NEW_NAMES_MAX = 256
 
 TEXT_MAX = 1_024
 UNIT_MAX = 64
-
-PAST_MAX_NS = 7 * 24 * 3600 * 1_000_000_000
-FUTURE_MAX_NS = 60 * 1_000_000_000
-"""A device time outside of these around the arrival is not believed (decision 10)."""
 
 NO_VALUE = frozenset(
     {"", "-", "--", "---", "n/a", "na", "nan", "none", "null", "unavailable", "unknown"}
@@ -143,10 +140,8 @@ class Normalizer:
         if not fields:
             return Implausible(Reason.NO_FIELDS)
         observed_at_ns = reading.observed_at_ns
-        if observed_at_ns is not None:
-            age_ns = frame.received_at_ns - observed_at_ns
-            if not -FUTURE_MAX_NS <= age_ns <= PAST_MAX_NS:
-                observed_at_ns = None
+        if observed_at_ns is not None and not is_plausible(observed_at_ns, frame.received_at_ns):
+            observed_at_ns = None
         return history.place(fields, frame.received_at_ns, observed_at_ns)
 
     def _fields(

@@ -8,7 +8,9 @@
 The device's own time is taken out of the quantities: the path that the configuration names, or one
 of TIME_NAMES where it reads as a time. A time is ISO 8601, or seconds, milli-, micro- or
 nanoseconds since 1970, told apart by size; one outside 2001 to 2099 is no time. A text without a
-zone has the configured one (of two equal times in autumn, the earlier), or is not used.
+zone has the configured one, or is not used. Where the clocks change a text can mean two instants
+(in autumn an hour comes twice; in spring one is left out, and whoever states it has not changed
+yet, or too early): it means the one nearer to the arrival, and none while that has no date.
 
 Limits: FIELDS_MAX quantities in a reading, NAME_MAX characters in a name, BATCH_MAX elements in a
 batch; what is beyond them is counted as malformed elements (a nested one as one). `null` becomes
@@ -35,6 +37,7 @@ from gateway.model import (
     Verdict,
 )
 from gateway.payloads import Json, parse_json
+from gateway.times import is_since_boot
 
 FIELDS_MAX: Final = 256
 """Status dumps of large devices have about 150 quantities."""
@@ -81,17 +84,17 @@ class ObjectReader:
         value = parse_json(frame.data)
         if frame.first and not isinstance(value, dict | list):
             return Ignored(Reason.FIRST_LINE)
-        return value if isinstance(value, Malformed) else self.read(value)
+        return value if isinstance(value, Malformed) else self.read(value, frame.received_at_ns)
 
-    def read(self, value: Json) -> Decoded | Malformed:
+    def read(self, value: Json, received_at_ns: int) -> Decoded | Malformed:
         """The readings of any JSON value."""
         if not (isinstance(value, list) and any(isinstance(e, dict) for e in value)):
-            return self._one(value)
+            return self._one(value, received_at_ns)
         readings: list[Reading] = []
         malformed: list[Malformed] = []
         for element in value[:BATCH_MAX]:
             verdict = (
-                self._one(element)
+                self._one(element, received_at_ns)
                 if isinstance(element, dict)
                 else Malformed(Reason.SYNTAX, repr(element)[:EXAMPLE_BYTES].encode())
             )
@@ -106,14 +109,15 @@ class ObjectReader:
     def reading(
         self,
         values: dict[str, Value],
-        units: Mapping[str, str] = NOTHING,
+        units: Mapping[str, str],
+        received_at_ns: int,
         malformed: tuple[Malformed, ...] = (),
     ) -> Decoded | Malformed:
         """One reading of named values, which it takes over, less its time and identity."""
         device = ""
         observed_at_ns = None
         if self._time or not _TIME_NAMES.isdisjoint(values):
-            observed_at_ns = self._take_time(values)
+            observed_at_ns = self._take_time(values, received_at_ns)
         if self._device and self._device in values:
             device = _identity(values.pop(self._device))
         if len(values) > FIELDS_MAX:
@@ -125,20 +129,23 @@ class ObjectReader:
         readings = [Reading(values, units, device, "", NOTHING, observed_at_ns)] if values else []
         return Decoded(readings, malformed)
 
-    def _one(self, value: Json) -> Decoded | Malformed:
+    def _one(self, value: Json, received_at_ns: int) -> Decoded | Malformed:
         if isinstance(value, dict) and _is_flat(value):
-            return self.reading(cast("dict[str, Value]", value))
+            return self.reading(cast("dict[str, Value]", value), NOTHING, received_at_ns)
         flat = _Flattener()
         flat.add("", value)
-        return self.reading(flat.values, flat.units, tuple(flat.malformed))
+        return self.reading(flat.values, flat.units, received_at_ns, tuple(flat.malformed))
 
-    def _take_time(self, values: dict[str, Value]) -> int | None:
+    def _take_time(self, values: dict[str, Value], received_at_ns: int) -> int | None:
         if self._time:
-            stamp = read_time(values.pop(self._time, ""), self._zone)
+            stamp = read_time(values.pop(self._time, ""), self._zone, received_at_ns)
             return stamp.ns if stamp is not None else None
         observed_at_ns = None
         for name in TIME_NAMES:
-            if name in values and (stamp := read_time(values[name], self._zone)) is not None:
+            if name not in values:
+                continue
+            stamp = read_time(values[name], self._zone, received_at_ns)
+            if stamp is not None:
                 del values[name]
                 observed_at_ns = observed_at_ns or stamp.ns
         return observed_at_ns
@@ -225,11 +232,11 @@ class Stamp(NamedTuple):
     ns: int | None
 
 
-def read_time(value: Value, zone: tzinfo | None = None) -> Stamp | None:
+def read_time(value: Value, zone: tzinfo | None = None, received_at_ns: int = 0) -> Stamp | None:
     """The instant that the value means, UTC nanoseconds; None where it is no time."""
     if isinstance(value, str):
         if len(value) in _ISO_LENGTHS and ":" in value:
-            return _read_iso(value, zone)
+            return _read_iso(value, zone, received_at_ns)
         if not (value.isascii() and value.isdecimal() and len(value) <= 19):  # noqa: PLR2004
             return None
         value = int(value)
@@ -241,17 +248,30 @@ def read_time(value: Value, zone: tzinfo | None = None) -> Stamp | None:
     return None
 
 
-def _read_iso(text: str, zone: tzinfo | None) -> Stamp | None:
+def _read_iso(text: str, zone: tzinfo | None, received_at_ns: int) -> Stamp | None:
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
         return None
     if when.tzinfo is None:
-        if zone is None:
+        meant = _nearest(when, zone, received_at_ns) if zone is not None else None
+        if meant is None:
             return Stamp(None)
-        when = when.replace(tzinfo=zone)
+        when = meant
     since = when - _EPOCH
     seconds = since.days * 86_400 + since.seconds
     if not _FIRST_S <= seconds < _LAST_S:
         return Stamp(None)
     return Stamp(seconds * 10**9 + since.microseconds * 1000)
+
+
+def _nearest(wall: datetime, zone: tzinfo, received_at_ns: int) -> datetime | None:
+    """The instant that clocks on the wall mean; of two the nearer one to the arrival."""
+    first = wall.replace(tzinfo=zone)
+    second = first.replace(fold=1)
+    if first.utcoffset() == second.utcoffset():
+        return first
+    if is_since_boot(received_at_ns):
+        return None
+    received = datetime.fromtimestamp(received_at_ns // 10**9, UTC)
+    return min(first, second, key=lambda when: abs(when - received))

@@ -9,6 +9,7 @@ from typing import ParamSpec, TypeVar
 from gateway.admission import WhenFull
 from gateway.backoff import Backoff
 from gateway.catalogue import Catalogue
+from gateway.clock import Clock, SystemClock
 from gateway.committer import Committer
 from gateway.errors import StoreError
 from gateway.ledger import Ledger
@@ -20,11 +21,48 @@ T = TypeVar("T")
 NOON = 1_800_000_000_000_000_000
 
 
+@dataclass
+class Machine:
+    """A `ClockSource` whose time moves when the test says so."""
+
+    time_ns: int = NOON
+    up_ns: int = 42 * 10**9
+    synchronized: bool = True
+    boot: str = "first boot"
+    looks: int = 0
+
+    def time_of_day_ns(self) -> int:
+        return self.time_ns
+
+    def since_boot_ns(self) -> int:
+        return self.up_ns
+
+    def is_synchronized(self) -> bool:
+        self.looks += 1
+        return self.synchronized
+
+    def advance(self, seconds: float) -> None:
+        self.time_ns += round(seconds * 1e9)
+        self.up_ns += round(seconds * 1e9)
+
+    def step(self, seconds: float) -> None:
+        """Somebody sets the time of day."""
+        self.time_ns += round(seconds * 1e9)
+
+    def clock(self, *, trust: bool = False, wait_s: float = 600.0) -> SystemClock:
+        """A clock of this machine, set up."""
+        made = SystemClock(self)
+        made.set_up(trust=trust, wait_s=wait_s)
+        return made
+
+
 class Disk:
     """A `Store` in memory that can be full, fail, or be slow."""
 
     def __init__(self) -> None:
         self.groups: list[Group[Observation]] = []
+        self.waiting: list[Observation] = []
+        """Held, and not released yet."""
         self.failures = 0
         """So many commits fail from now on."""
         self.fullness = -1.0
@@ -42,12 +80,27 @@ class Disk:
             self.failures -= 1
             raise StoreError("the disk is full")
         self.groups.append(group)
+        self.waiting += [*group.held, *group.held_droppable]
         count = len(group.rows) + len(group.droppable)
+        count += len(group.held) + len(group.held_droppable)
         self.counts.spooled += count
         self.counts.pending += count
 
     def pressure(self) -> float:
         return self.fullness
+
+    def held(self) -> int:
+        return len(self.waiting)
+
+    def release(self, offset_ns: int) -> None:
+        """One at a time."""
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("the disk is full")
+        if self.waiting:
+            waited = self.waiting.pop(0)
+            time_ns = waited.time_ns + offset_ns
+            self.groups.append(Group(rows=[waited._replace(time_ns=time_ns)]))
 
     def totals(self) -> Totals:
         return self.counts
@@ -95,7 +148,7 @@ class Wire:
 class Rig:
     """A committer with everything around it."""
 
-    def __init__(self, *, interval_s: float = 1.0) -> None:
+    def __init__(self, *, interval_s: float = 1.0, clock: Clock | None = None) -> None:
         self.disk = Disk()
         self.worker = Inline()
         self.ledger = Ledger()
@@ -107,7 +160,7 @@ class Rig:
             self.catalogue,
             interval_s=interval_s,
             backoff=Backoff(0.0, 0.0, Random(1)),
-            clock=lambda: NOON,
+            clock=clock or (lambda: NOON),
         )
         self.account = self.ledger.account("mast", "serial")
         self.inlet = self.committer.admission.inlet(self.account, WhenFull.DROP_NEWEST)

@@ -94,7 +94,7 @@ class Serial(Rig):
         )
 
 
-def test_every_byte_and_frame_of_a_stream_is_accounted_for() -> None:
+async def test_every_byte_and_frame_of_a_stream_is_accounted_for() -> None:
     rig = Serial()
     rig.intake.opened()
     stream = b"1\n2\nmalformed\nignored\nlearned\npart\n\xff\xfe\x00\n!bug\n3\nhalf a li"
@@ -114,7 +114,7 @@ def test_every_byte_and_frame_of_a_stream_is_accounted_for() -> None:
     assert rig.balanced()
 
 
-def test_a_decoder_that_returns_nonsense_costs_only_its_own_frames() -> None:
+async def test_a_decoder_that_returns_nonsense_costs_only_its_own_frames() -> None:
     rig = Serial()
     rig.intake.receive(b"nonsense\nno value\n1\n")
     assert rig.account.observations == 2
@@ -123,7 +123,7 @@ def test_a_decoder_that_returns_nonsense_costs_only_its_own_frames() -> None:
     assert rig.balanced()
 
 
-def test_whose_time_an_observation_carries_is_counted() -> None:
+async def test_whose_time_an_observation_carries_is_counted() -> None:
     rig = Serial()
     rig.intake.receive(b"t5\nt7\nt999999999999999999\n1\n")
     assert (rig.account.observations, rig.account.device_times) == (4, 2)

@@ -19,16 +19,15 @@ from gateway.model import (
     Value,
 )
 from gateway.normalize import (
-    FUTURE_MAX_NS,
     NAMES_MAX,
     NEW_NAMES_MAX,
-    PAST_MAX_NS,
     PLANS_KEPT,
     UNIT_MAX,
     FieldRule,
     Normalizer,
 )
 from gateway.series import SeriesRegistry
+from gateway.times import FUTURE_MAX_NS, PAST_MAX_NS
 
 NOON = 1_800_000_000_000_000_000
 

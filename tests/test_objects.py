@@ -14,10 +14,11 @@ from tests.conformance import check_verdict, mutate
 
 NOON_S = 1_714_557_600
 NOON_NS = NOON_S * 10**9
+ARRIVED_NS = NOON_NS + 3 * 10**9
 
 
 def read(value: Json, **options: str) -> Reading:
-    verdict = ObjectReader(**options).read(value)
+    verdict = ObjectReader(**options).read(value, ARRIVED_NS)
     assert isinstance(verdict, Decoded)
     assert not verdict.malformed
     (reading,) = verdict.readings
@@ -63,7 +64,7 @@ def test_a_value_and_its_unit_are_one_quantity(
 
 def test_a_batch_is_one_reading_each_and_bad_elements_cost_themselves() -> None:
     verdict = ObjectReader(device="id").read(
-        [{"id": 7, "t": 1, "ts": NOON_S}, 5, {"id": "x", "t": {"a": 2}}, [1], {}]
+        [{"id": 7, "t": 1, "ts": NOON_S}, 5, {"id": "x", "t": {"a": 2}}, [1], {}], ARRIVED_NS
     )
     assert verdict == Decoded(
         [
@@ -80,7 +81,7 @@ def test_a_batch_is_one_reading_each_and_bad_elements_cost_themselves() -> None:
 
 @pytest.mark.parametrize("value", [{}, [], {"a": {}}, {"time": "2024-05-01T10:00:00Z"}])
 def test_an_object_without_quantities_is_empty(value: Json) -> None:
-    assert ObjectReader().read(value) == Malformed(Reason.EMPTY)
+    assert ObjectReader().read(value, ARRIVED_NS) == Malformed(Reason.EMPTY)
 
 
 # ------------------------------------------------------------------------------------- time
@@ -142,7 +143,8 @@ def test_a_time_that_cannot_be_is_not_used(value: str) -> None:
     [
         ("Europe/Berlin", "2024-05-01T12:00:00", datetime(2024, 5, 1, 10, tzinfo=UTC)),
         ("Europe/Berlin", "2024-01-01T12:00:00", datetime(2024, 1, 1, 11, tzinfo=UTC)),
-        ("Europe/Berlin", "2024-10-27T02:30:00", datetime(2024, 10, 27, 0, 30, tzinfo=UTC)),
+        ("Europe/Berlin", "2024-10-27T01:59:59", datetime(2024, 10, 26, 23, 59, 59, tzinfo=UTC)),
+        ("Europe/Berlin", "2024-10-27T03:00:00", datetime(2024, 10, 27, 2, tzinfo=UTC)),
         ("Asia/Kolkata", "2024-05-01T12:00:00", datetime(2024, 5, 1, 6, 30, tzinfo=UTC)),
     ],
 )
@@ -197,7 +199,7 @@ def test_a_wrong_option_is_a_sentence_for_the_operator() -> None:
 @pytest.mark.parametrize("nested", [False, True])
 def test_of_ten_thousand_fields_the_first_are_kept_and_the_rest_counted(nested: bool) -> None:  # noqa: FBT001
     fields: dict[str, Json] = {f"f{i}": i for i in range(10_000)}
-    verdict = ObjectReader().read({"a": fields} if nested else fields)
+    verdict = ObjectReader().read({"a": fields} if nested else fields, ARRIVED_NS)
     assert isinstance(verdict, Decoded)
     assert list(verdict.readings[0].values.values()) == list(range(FIELDS_MAX))
     assert len(verdict.malformed) == 10_000 - FIELDS_MAX
@@ -205,21 +207,21 @@ def test_of_ten_thousand_fields_the_first_are_kept_and_the_rest_counted(nested: 
 
 
 def test_of_a_batch_beyond_measure_the_rest_is_counted() -> None:
-    verdict = ObjectReader().read([{"t": i} for i in range(BATCH_MAX + 5)])
+    verdict = ObjectReader().read([{"t": i} for i in range(BATCH_MAX + 5)], ARRIVED_NS)
     assert isinstance(verdict, Decoded)
     assert len(verdict.readings) == BATCH_MAX
     assert verdict.malformed == [Malformed(Reason.TOO_LARGE)] * 5
 
 
 def test_a_long_name_costs_itself() -> None:
-    verdict = ObjectReader().read({"a": 1, "b" * (NAME_MAX + 1): 2})
+    verdict = ObjectReader().read({"a": 1, "b" * (NAME_MAX + 1): 2}, ARRIVED_NS)
     assert isinstance(verdict, Decoded)
     assert [dict(r.values) for r in verdict.readings] == [{"a": 1}]
     assert [element.reason for element in verdict.malformed] == [Reason.TOO_LONG]
 
 
 def test_two_paths_of_one_name_collide_visibly() -> None:
-    verdict = ObjectReader().read({"a.b": 1, "a": {"b": 2}})
+    verdict = ObjectReader().read({"a.b": 1, "a": {"b": 2}}, ARRIVED_NS)
     assert isinstance(verdict, Decoded)
     assert [dict(r.values) for r in verdict.readings] == [{"a.b": 1}]
     assert [element.reason for element in verdict.malformed] == [Reason.COLLISION]
@@ -239,7 +241,7 @@ def test_a_hostile_payload_stays_bounded(hostile: bytes) -> None:
     assert len(hostile) <= PAYLOAD_MAX
     value = parse_json(hostile)
     assert not isinstance(value, Malformed)
-    verdict = ObjectReader().read(value)
+    verdict = ObjectReader().read(value, ARRIVED_NS)
     check_verdict(verdict)
     if isinstance(verdict, Decoded):
         assert all(len(reading.values) <= FIELDS_MAX for reading in verdict.readings)
@@ -254,4 +256,4 @@ def test_no_value_makes_it_raise() -> None:
     for _ in range(10_000):
         value = parse_json(mutate(rng, seed))
         if not isinstance(value, Malformed):
-            check_verdict(reader.read(value))
+            check_verdict(reader.read(value, ARRIVED_NS))

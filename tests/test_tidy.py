@@ -27,6 +27,7 @@ WORDS = {
     "unit_table",
     "errors",
     "ledger",
+    "times",
 }
 CORE = {
     "catalogue",
@@ -42,7 +43,7 @@ CORE = {
     "labels",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"admission", "intake", "committer", "delivery"}
+FLOW = {"admission", "intake", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
     "cli_options",

@@ -42,6 +42,16 @@ class Gateway(Section):
         " `$STATE_DIRECTORY`, which systemd sets, goes before the default.",
     )
     tags: Tags = Field({}, description='Tags on every point, such as `{ site = "farm" }`.')
+    clock: Literal["auto", "trust"] = Field(
+        "auto",
+        description='`"auto"`: until the clock is synchronized readings wait for their time.'
+        ' `"trust"`: the clock is right, for machines that never are; see [Time](time.md).',
+    )
+    clock_wait: Annotated[float, Duration("0s", "1d")] = Field(
+        "10min",
+        validate_default=True,
+        description="How long after the machine's start synchronization is waited for.",
+    )
 
 
 class WhenFull(Section):

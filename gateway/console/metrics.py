@@ -19,9 +19,11 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from gateway import __version__
+from gateway.clock import SystemClock
 from gateway.delivery import State
 from gateway.ledger import EQUATIONS, LINES_WENT, Account, Latency
 from gateway.spool.store import Spool
+from gateway.times import is_since_boot
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -53,10 +55,11 @@ class _GatewayCollector(Collector):
         info = _gauge("info", "Which gateway this is.", ["name", "version"])
         info.add_metric([gateway.config.gateway.name, __version__], 1)
         yield info
-        yield _plain("started_timestamp_seconds", "When it started.", gateway.started_ns / 1e9)
+        started_s = _date_s(gateway.started_ns, gateway.clock)
+        yield _plain("started_timestamp_seconds", "When it started.", started_s)
         yield _plain("ledger_balanced", "1: every count adds up.", not self._wrong)
         yield from _flow(accounts)
-        yield from _sources(accounts)
+        yield from _sources(accounts, gateway.clock)
         yield self._losses()
         yield from self._store()
         yield from self._delivery()
@@ -86,6 +89,8 @@ class _GatewayCollector(Collector):
             yield CounterMetricFamily(f"{_PREFIX}_{name}_lines", f"Lines {name}.", lines[name])
         yield _plain("inherited_lines", "Lines pending at the start.", lines["inherited"])
         yield _plain("pending_lines", "Lines that InfluxDB does not have yet.", lines["pending"])
+        held = store.held()
+        yield _plain("held_lines", "Of these, those that wait for the clock to be trusted.", held)
         if isinstance(store, Spool):
             yield _plain("pending_bytes", "Bytes of these lines.", store.pending_bytes())
             letters = store.letter_counts()
@@ -109,7 +114,7 @@ class _GatewayCollector(Collector):
         for state in State:
             states.add_metric([state], float(delivery.state is state))
         yield states
-        last_s = (delivery.last_delivered_ns or 0) / 1e9
+        last_s = _date_s(delivery.last_delivered_ns or 0, self._gateway.clock)
         yield _plain("last_delivered_timestamp_seconds", "0: not since the start.", last_s)
 
 
@@ -125,7 +130,7 @@ def _flow(accounts: Sequence[Account]) -> Iterator[Metric]:
         yield family
 
 
-def _sources(accounts: Sequence[Account]) -> Iterator[Metric]:
+def _sources(accounts: Sequence[Account], clock: SystemClock) -> Iterator[Metric]:
     connected = _gauge("source_connected", "1: the source is connected.", ["source", "kind"])
     opened = _counter("source_connections", "How often it was opened.", ["source"])
     last = _gauge("source_last_frame_timestamp_seconds", "0: none yet.", ["source"])
@@ -136,11 +141,17 @@ def _sources(accounts: Sequence[Account]) -> Iterator[Metric]:
         source = [account.source]
         connected.add_metric([account.source, account.kind], account.connected)
         opened.add_metric(source, account.connections)
-        last.add_metric(source, account.last_frame_ns / 1e9)
+        last.add_metric(source, _date_s(account.last_frame_ns, clock))
         memory.add_metric(source, account.uncommitted)
         buffered.add_metric(source, account.bytes_buffered)
         device_times.add_metric(source, account.device_times)
     yield from (connected, opened, last, memory, buffered, device_times)
+
+
+def _date_s(time_ns: int, clock: SystemClock) -> float:
+    """Seconds since 1970; 0 for never, and for what happened before there was a time of day."""
+    time_ns = clock.resolve(time_ns)
+    return 0.0 if is_since_boot(time_ns) else time_ns / 1e9
 
 
 def _latency(latency: Latency) -> Metric:

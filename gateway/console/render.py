@@ -23,13 +23,13 @@ _STEPS_S = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
 def format_tail(entry: "Observed | Missed") -> str:
-    """One line: the local time, the measurement, the device and other tags, the values."""
+    """One line: the local time if it is known, measurement, device and other tags, the values."""
     if "missed" in entry:
         return f"... {entry['missed']} observations came too fast to be shown ..."
     tags = dict(entry["tags"])
     device = tags.pop("device", "")
-    time = datetime.fromisoformat(entry["time"] or "1970-01-01").astimezone()
-    words = [f"{time:%H:%M:%S}", entry["measurement"], device]
+    time = f"{datetime.fromisoformat(entry['time']).astimezone():%H:%M:%S}" if entry["time"] else ""
+    words = [time or "--:--:--", entry["measurement"], device]
     words += [f"{name}:{value}" for name, value in tags.items()]
     words += _values(entry["fields"], entry["units"])
     return plain(" ".join(word for word in words if word))

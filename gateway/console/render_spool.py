@@ -17,6 +17,7 @@ from gateway.console.status import iso_time
 from gateway.ledger import LINES_WENT
 from gateway.sinks.line_protocol import flaw
 from gateway.spool.desk import Letter, LetterGroup, SpoolLook, line_bytes
+from gateway.times import is_since_boot
 
 _TIME_AT_THE_END = re.compile(r" (-?\d{1,19})$")
 _ROOM = {
@@ -49,7 +50,7 @@ def render_look(look: SpoolLook, now_ns: int) -> Iterator[str]:
         yield f"held      {look['held_lines']} of these lines, until the time of day is known"
     for name in ("oldest", "newest"):
         if at_ns := look["oldest_ns" if name == "oldest" else "newest_ns"]:
-            yield f"{name}    committed {_time(at_ns)}, {_ago(at_ns, now_ns)}"
+            yield f"{name}    committed {_time(at_ns)}{_ago(at_ns, now_ns)}"
     came = _sum(totals, ("spooled", "retried"))
     yield f"lines     {came} = {_sum(totals, LINES_WENT)}"
     yield f"letters   {_letters(look)}"
@@ -171,6 +172,8 @@ def _sum(counts: Mapping[str, int], names: tuple[str, ...]) -> str:
 
 def _time(at_ns: int) -> str:
     """Local, as it is on the clock of whoever reads it."""
+    if is_since_boot(at_ns):
+        return "before the time of day was known"
     try:
         return f"{datetime.fromtimestamp(at_ns // 10**9).astimezone():%Y-%m-%d %H:%M:%S}"
     except (OverflowError, ValueError, OSError):
@@ -178,7 +181,7 @@ def _time(at_ns: int) -> str:
 
 
 def _ago(at_ns: int, now_ns: int) -> str:
-    return f"{duration(max(now_ns - at_ns, 0) / 1e9)} ago"
+    return "" if is_since_boot(at_ns) else f", {duration(max(now_ns - at_ns, 0) / 1e9)} ago"
 
 
 def _without(content: Mapping[str, object], *names: str) -> dict[str, object]:

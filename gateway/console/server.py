@@ -29,7 +29,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from gateway.clock import now_ns
 from gateway.console.control import NO_SPOOL, control_socket
 from gateway.console.metrics import exposition
 from gateway.console.status import health, imbalances, status
@@ -111,7 +110,7 @@ class _Console:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _status(self, _request: web.Request) -> web.Response:
-        return _json(status(self._gateway, await imbalances(self._gateway), now_ns()))
+        return _json(status(self._gateway, await imbalances(self._gateway)))
 
     async def _tail(self, request: web.Request) -> web.StreamResponse:
         """Lines of JSON until the reader goes."""

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from gateway import __version__
+from gateway.clock import SystemClock
 from gateway.delivery import Delivery, State
 from gateway.ledger import EQUATIONS, LINES_CAME, LINES_WENT, Account, Latency, Ledger
 from gateway.model import FieldValue
 from gateway.series import SeriesHistory
 from gateway.spool.letters import LetterCounts
 from gateway.spool.store import Spool
+from gateway.times import is_since_boot
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -103,6 +105,8 @@ class StoreStatus(TypedDict):
     kind: Literal["spool", "archive"]
     path: str
     pending_lines: int
+    held_lines: int
+    """Of these, those that wait for the clock to be trusted."""
     pending_bytes: int
     dead_letters: int
     """Kept; they wait for somebody."""
@@ -153,7 +157,7 @@ class ProcessStatus(TypedDict):
 
 
 class Status(TypedDict):
-    """Everything. Times are ISO 8601 in UTC."""
+    """Everything. Times are ISO 8601 in UTC; none is known before the clock is trusted."""
 
     name: str
     version: str
@@ -201,31 +205,32 @@ def health(gateway: "Gateway", wrong: Sequence[str]) -> Health:
     return {"status": "degraded" if problems else "ok", "problems": problems}
 
 
-def status(gateway: "Gateway", wrong: Sequence[str], now_ns: int) -> Status:
+def status(gateway: "Gateway", wrong: Sequence[str]) -> Status:
     """The whole look; `wrong` is what `imbalances` found."""
+    clock = gateway.clock
     histories = gateway.registry.histories()
     shown = sorted(histories[:DEVICES_MAX], key=lambda history: history.series.prefix)
     units = gateway.catalogue.units
     return {
         "name": gateway.config.gateway.name,
         "version": __version__,
-        "time": iso_time(now_ns),
-        "started": iso_time(gateway.started_ns),
-        "uptime_s": _age_s(gateway.started_ns, now_ns),
+        "time": iso_time(clock()),
+        "started": iso_time(clock.resolve(gateway.started_ns)),
+        "uptime_s": _age_s(gateway.started_ns, clock),
         "health": health(gateway, wrong),
         "ledger": _ledger(gateway, wrong),
-        "delivery": None if gateway.delivery is None else _delivery(gateway.delivery),
+        "delivery": None if gateway.delivery is None else _delivery(gateway.delivery, clock),
         "store": _store(gateway),
         "commit_latency": _latency(gateway.ledger.commit_latency),
-        "devices": [_device(history, units, now_ns) for history in shown],
+        "devices": [_device(history, units, clock) for history in shown],
         "devices_more": len(histories) - len(shown),
         "process": _process(),
     }
 
 
 def iso_time(time_ns: int) -> str | None:
-    """ISO 8601 in UTC, to the millisecond; None for 0, which stands for never."""
-    if not time_ns:
+    """ISO 8601 in UTC, to the millisecond; None for what is no date, as 0, which is never."""
+    if is_since_boot(time_ns):
         return None
     time = datetime.fromtimestamp(time_ns / 1e9, UTC)
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -238,7 +243,9 @@ def _ledger(gateway: "Gateway", wrong: Sequence[str]) -> LedgerStatus:
         "balanced": not wrong,
         "imbalances": list(wrong),
         "equations": [*_equations(ledger), _equation("lines", lines, LINES_CAME, LINES_WENT)],
-        "sources": {account.source: _source(account) for account in ledger.accounts.values()},
+        "sources": {
+            account.source: _source(account, gateway.clock) for account in ledger.accounts.values()
+        },
         "losses": [
             {
                 "source": source,
@@ -246,7 +253,7 @@ def _ledger(gateway: "Gateway", wrong: Sequence[str]) -> LedgerStatus:
                 "reason": reason,
                 "count": loss.count,
                 "example": loss.example,
-                "at": iso_time(loss.at_ns),
+                "at": iso_time(gateway.clock.resolve(loss.at_ns)),
             }
             for (source, stage, reason), loss in ledger.losses.items()
         ],
@@ -275,24 +282,24 @@ def _equation(
     }
 
 
-def _source(account: Account) -> SourceStatus:
+def _source(account: Account, clock: SystemClock) -> SourceStatus:
     return {
         "kind": account.kind,
         "connected": account.connected,
         "problem": account.problem,
-        "last_frame": iso_time(account.last_frame_ns),
+        "last_frame": iso_time(clock.resolve(account.last_frame_ns)),
         "commit_p99_s": account.commit_latency.quantile_s(0.99),
         "commit_buckets": list(account.commit_latency.buckets()),
         "counts": account.counts(),
     }
 
 
-def _delivery(delivery: Delivery) -> DeliveryStatus:
+def _delivery(delivery: Delivery, clock: SystemClock) -> DeliveryStatus:
     return {
         "state": delivery.state,
         "problem": delivery.problem,
         "delivered_lines": delivery.delivered_lines,
-        "last_delivered": iso_time(delivery.last_delivered_ns or 0),
+        "last_delivered": iso_time(clock.resolve(delivery.last_delivered_ns or 0)),
     }
 
 
@@ -302,6 +309,7 @@ def _store(gateway: "Gateway") -> StoreStatus:
         "kind": "spool" if isinstance(store, Spool) else "archive",
         "path": str(store.path),
         "pending_lines": store.totals().pending,
+        "held_lines": store.held(),
         "pending_bytes": store.pending_bytes() if isinstance(store, Spool) else 0,
         "dead_letters": _letters(store).kept,
         "dead_letter_bytes": _letters(store).kept_bytes,
@@ -323,7 +331,7 @@ def _latency(latency: Latency) -> LatencyStatus:
     }
 
 
-def _device(history: SeriesHistory, units: Units, now_ns: int) -> DeviceStatus:
+def _device(history: SeriesHistory, units: Units, clock: SystemClock) -> DeviceStatus:
     measurement, pairs, _ = history.series
     tags = dict(pairs)
     last = history.last
@@ -331,7 +339,7 @@ def _device(history: SeriesHistory, units: Units, now_ns: int) -> DeviceStatus:
         name: {
             "value": _short(observation.fields[name]),
             "unit": units.get((measurement, name), ""),
-            "age_s": _age_s(observation.received_at_ns, now_ns),
+            "age_s": _age_s(observation.received_at_ns, clock),
         }
         for name, observation in islice(history.latest.items(), FIELDS_MAX)
     }
@@ -340,8 +348,8 @@ def _device(history: SeriesHistory, units: Units, now_ns: int) -> DeviceStatus:
         "device": tags.pop("device", ""),
         "tags": tags,
         "count": history.count,
-        "time": iso_time(last.time_ns) if last else None,
-        "age_s": _age_s(last.received_at_ns, now_ns) if last else 0.0,
+        "time": iso_time(clock.resolve(last.time_ns)) if last else None,
+        "age_s": _age_s(last.received_at_ns, clock) if last else 0.0,
         "fields": fields,
         "fields_more": len(history.latest) - len(fields),
     }
@@ -351,9 +359,9 @@ def _short(value: FieldValue) -> FieldValue:
     return value[:TEXT_MAX] if isinstance(value, str) else value
 
 
-def _age_s(then_ns: int, now_ns: int) -> float:
+def _age_s(then_ns: int, clock: SystemClock) -> float:
     """Never negative: the clock may have been set back."""
-    return max(now_ns - then_ns, 0) // 1_000_000 / 1e3
+    return max(clock() - clock.resolve(then_ns), 0) // 1_000_000 / 1e3
 
 
 def _process() -> ProcessStatus:

@@ -89,7 +89,7 @@ class TextDecoder:
         if found is None:
             reason = Reason.COLUMNS if _has_columns(text) else Reason.SYNTAX
             return Malformed(reason, data[:EXAMPLE_BYTES])
-        return self._objects.reading(found.values, found.units)
+        return self._objects.reading(found.values, found.units, frame.received_at_ns)
 
 
 def _why_no_line(data: bytes) -> Reason:

@@ -25,6 +25,7 @@ from http import HTTPStatus
 
 from gateway.model import Deferred, Delivered, Halted, Receipt, Refused, TooLarge
 from gateway.sinks import blame
+from gateway.times import is_since_boot
 
 MESSAGE_CHARS_MAX = 300
 RETRY_AFTER_MAX_S = 600.0
@@ -198,7 +199,12 @@ def _judge_complaint(answer: Answer, lines: Sequence[bytes]) -> Receipt:
 
 
 def _retry_after_s(text: str, now_s: float) -> float | None:
-    """Seconds from either form of Retry-After, a number or a date; None where it is neither."""
+    """Seconds from either form of Retry-After, a number or a date; None where it is neither.
+
+    A date says nothing while there is no time of day.
+    """
+    if not text.isdigit() and is_since_boot(round(now_s * 1e9)):
+        return None
     try:
         seconds = float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp() - now_s
     except (ValueError, OverflowError):

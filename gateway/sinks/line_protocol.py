@@ -19,10 +19,11 @@ from hashlib import blake2s
 from math import isfinite
 
 from gateway.model import FieldValue, Observation, Series
+from gateway.times import SINCE_BOOT_MAX_NS
 
 NAME_CHARS_MAX = 128
 TAG_CHARS_MAX = 512
-TIME_MIN_NS = 946_684_800 * 10**9
+TIME_MIN_NS = SINCE_BOOT_MAX_NS
 """The year 2000: an earlier time comes from a clock that was never set."""
 
 TIME_MAX_NS = 2**63 - 2

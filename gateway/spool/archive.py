@@ -14,6 +14,14 @@ Tables (beside those that every store has, see `gateway/spool/__init__.py`):
         value, text  a number is in value, text is in text, the other one is NULL
         time_source  0: the time of arrival, 1: the device's own
 
+    held, undated(boot, arrived, series, field, time, value, text, time_source)
+        Readings without a time, which are in no export. `held` ones arrived while the clock was not
+        trusted, and become samples once it is. `undated` ones, of a run of the machine in which it
+        never was, stay here: dead letters.
+        boot         which run of the machine: /proc/sys/kernel/random/boot_id
+        arrived      nanoseconds since its start
+        time         the same, or the device's own time, which was not judged yet
+
     readings             a view for people: measurement, device, field, value, text,
                          time (seconds since 1970), iso_time, time_ns, time_source, tags
 
@@ -49,13 +57,13 @@ from typing import NamedTuple, Self
 from gateway.errors import StoreError
 from gateway.model import FieldValue, Group, Observation, Series, TimeSource
 from gateway.sinks.line_protocol import encode
-from gateway.spool.database import Counts, Database, missing_lines, put_shared, storable
+from gateway.spool import archive_held
+from gateway.spool.archive_held import TIME_SOURCES, Held, Sample, put_held, put_samples
+from gateway.spool.counts import Counts, add, missing_lines
+from gateway.spool.database import Database, put_shared, storable
 
 _IDS_MAX = 20_000
 """Identifiers remembered; beyond, they are looked up anew."""
-
-_TIME_SOURCES = (TimeSource.ARRIVAL, TimeSource.DEVICE)
-"""The number in the file is the place in this list: append only."""
 
 _POINT_BYTES = 100
 _FIELD_BYTES = 32
@@ -93,21 +101,39 @@ class Archive(Database):
         series.tags
         FROM samples JOIN series ON series.id = samples.series JOIN fields
         ON fields.id = samples.field;
+    CREATE TABLE held (
+        boot TEXT, arrived INTEGER, series INTEGER, field INTEGER, time INTEGER NOT NULL,
+        value REAL, text TEXT, time_source INTEGER NOT NULL,
+        PRIMARY KEY (boot, arrived, series, field)
+    ) WITHOUT ROWID;
+    CREATE TABLE undated (
+        boot TEXT, arrived INTEGER, series INTEGER, field INTEGER, time INTEGER NOT NULL,
+        value REAL, text TEXT, time_source INTEGER NOT NULL,
+        PRIMARY KEY (boot, arrived, series, field)
+    ) WITHOUT ROWID;
     """
-    schema_version = 1
+    schema_version = 2
+    upgrades = {1: schema[schema.index("CREATE TABLE held") :]}  # noqa: RUF012 -- as above
     application_id = 0x53474152  # "SGAR"
     file_mode = 0o640
     """The group may read: Grafana runs as another user."""
 
-    def __init__(self, path: Path, *, min_free: int) -> None:
+    def __init__(self, path: Path, *, min_free: int, boot: str = "") -> None:
+        self._boot = boot
         self._series_ids: dict[str, int] = {}
         self._field_ids: dict[str, int] = {}
         super().__init__(path, max_bytes=None, min_free=min_free)
 
     @classmethod
-    def open(cls, path: Path, *, min_free: int) -> Self:
-        """Blocking. Raises StoreError; a damaged file is salvaged, see `warnings`."""
-        return cls(path, min_free=min_free)
+    def open(cls, path: Path, *, min_free: int, boot: str = "") -> Self:
+        """Blocking. Raises StoreError; a damaged file is salvaged, see `warnings`.
+
+        Args:
+            path: the file, made where it is missing.
+            min_free: bytes of the disk that are left free.
+            boot: which run of the machine this is.
+        """
+        return cls(path, min_free=min_free, boot=boot)
 
     def pack(self, observation: Observation) -> Observation:
         return observation
@@ -120,18 +146,25 @@ class Archive(Database):
         """On return the group is on disk. Raises StoreError: nothing of it is; try again."""
         try:
             with self._transaction() as (db, counts):
-                db.executemany(
-                    "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?) "
-                    "ON CONFLICT (time, series, field) DO UPDATE SET value = excluded.value, "
-                    "text = excluded.text, time_source = excluded.time_source",
-                    list(self._samples(db, group.rows)),
-                )
+                rows = [*group.rows, *group.droppable]  # nothing is ever dropped here
+                waits = [*group.held, *group.held_droppable]
+                put_samples(db, list(self._samples(db, rows)))
+                put_held(db, self._boot, list(self._held_samples(db, waits)))
                 put_shared(db, group)
-                for name in ("spooled", "delivered"):
-                    counts[name] = counts.get(name, 0) + len(group.rows)
+                add(counts, "spooled", len(rows) + len(waits))
+                add(counts, "delivered", len(rows))
+                add(counts, "pending", len(waits))
+                add(counts, "held", len(waits))
         except StoreError:
             self._forget_ids()  # some were given out by the transaction that failed
             raise
+
+    def release(self, offset_ns: int) -> None:
+        """Give some held points their time; those of earlier runs of the machine are dead."""
+        with self._transaction() as (db, counts):
+            released = archive_held.release(db, self._boot, offset_ns)
+            dead = 0 if released else archive_held.give_up(db, self._boot)
+            _withdraw(db, counts, released, dead)
 
     def count(self, after: PointKey = BEGINNING) -> int:
         """Points that follow `after`; reads them all."""
@@ -165,13 +198,20 @@ class Archive(Database):
 
     def _samples(
         self, db: sqlite3.Connection, observations: Iterable[Observation]
-    ) -> Iterator[tuple[int, int, int, float | None, str | None, int]]:
+    ) -> Iterator[Sample]:
         for series, fields, time_ns, _, time_source in observations:
             series_id = self._series_id(db, series)
-            source = _TIME_SOURCES.index(time_source)
+            source = TIME_SOURCES.index(time_source)
             for name, value in fields.items():
                 number, text = (None, storable(value)) if isinstance(value, str) else (value, None)
-                yield time_ns, series_id, self._field_id(db, name), number, text, source
+                yield Sample(time_ns, series_id, self._field_id(db, name), number, text, source)
+
+    def _held_samples(
+        self, db: sqlite3.Connection, observations: Iterable[Observation]
+    ) -> Iterator[Held]:
+        for observation in observations:
+            for stated, series, field, value, text, source in self._samples(db, [observation]):
+                yield Held(observation.received_at_ns, series, field, stated, value, text, source)
 
     def _series_id(self, db: sqlite3.Connection, series: Series) -> int:
         known = self._series_ids.get(series.prefix)
@@ -200,16 +240,31 @@ class Archive(Database):
 
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
         self._forget_ids()
-        orphans = db.execute(  # whose numbers would be given to others
-            "DELETE FROM samples WHERE series NOT IN (SELECT id FROM series) "
-            "OR field NOT IN (SELECT id FROM fields)"
+        orphans = sum(  # whose numbers would be given to others
+            db.execute(
+                f"DELETE FROM {table} WHERE series NOT IN (SELECT id FROM series) "  # noqa: S608
+                "OR field NOT IN (SELECT id FROM fields)"
+            ).rowcount
+            for table in ("samples", "held", "undated")
         )
         for name, count in counts.items():
             counts[name] = max(count, 0)
+        held = archive_held.count(db)
+        lost = max(counts.get("pending", 0) - held, 0)
+        counts["pending"] = counts["held"] = held
+        add(counts, "corrupt", lost)
         missing = missing_lines(counts)
-        name = "delivered" if missing > 0 else "spooled"
-        counts[name] = counts.get(name, 0) + abs(missing)
-        return f"what can be read is kept; {orphans.rowcount} samples have lost their names"
+        add(counts, "delivered" if missing > 0 else "spooled", abs(missing))
+        return f"what can be read is kept; {orphans} samples have lost their names"
+
+
+def _withdraw(db: sqlite3.Connection, counts: Counts, released: int, dead: int) -> None:
+    """Points have left `held`; when the last one has, none waits, whatever was counted."""
+    is_left = db.execute("SELECT EXISTS (SELECT 1 FROM held)").fetchone()[0]
+    held = max(counts.get("held", 0) - released - dead, 1) if is_left else 0
+    counts["held"] = counts["pending"] = held
+    add(counts, "dead", dead)
+    add(counts, "delivered", missing_lines(counts))
 
 
 def _remember(ids: dict[str, int], name: str, number: int) -> int:

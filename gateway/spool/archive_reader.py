@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway.errors import StoreError
 from gateway.spool.archive import BEGINNING, Archive, PointKey
-from gateway.spool.database import pragma
+from gateway.spool.examine import pragma
 
 
 class ArchiveReader(Archive):

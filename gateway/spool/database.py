@@ -5,32 +5,42 @@ carries the counts with it; `sqlite3` errors become a `StoreError` in `_open` an
 After an error the transaction is rolled back and the connection goes on being used: SQLite drops
 its cache, and the next call finds the disk as it is. A damaged file is salvaged, when the store
 is opened or at the call after the one that met the damage. Limits: a file of a newer schema or of
-another program is refused, never touched.
+another program is refused, never touched; a salvage needs room on the disk for what it keeps.
 """
 
-import errno
+import logging
 import math
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
 from struct import Struct
 from typing import ClassVar
 
-from gateway.errors import DiskFullError, StoreError
 from gateway.model import Group, Pin, Row, Totals
+from gateway.spool.counts import Counts, load_counts, missing_lines, save_counts, to_totals
+from gateway.spool.examine import (
+    Format,
+    check_schema,
+    examine,
+    pragma,
+    stated_tables,
+)
+from gateway.spool.mishaps import DAMAGE, DamagedError, is_damage, store_error
+from gateway.spool.remains import lenient_text
 from gateway.spool.salvage import (
-    DAMAGE,
+    Check,
     copy_readable,
     finish_replacement,
     fresh_path,
     replace_damaged,
     sync_directory,
 )
+
+log = logging.getLogger(__name__)
 
 SEEN_MAX = 10_000
 """Pairs kept per MQTT session: brokers hold a few dozen in flight, and identifiers wrap at 65,535,
@@ -51,8 +61,6 @@ _PAGE_BYTES = 4096
 _SEEN_PAIR = Struct(">H8s")
 _BUSY_S = 5.0
 
-Counts = dict[str, int]
-_TOTALS = tuple(f.name for f in fields(Totals))
 
 _SHARED_TABLES = """
 CREATE TABLE totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -64,25 +72,6 @@ CREATE TABLE seen (
 ) WITHOUT ROWID;
 """
 
-_WORDS = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_IOERR: "the disk cannot be read or written",
-    sqlite3.SQLITE_BUSY: "another program holds the database",
-    sqlite3.SQLITE_READONLY: "the file may not be written",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
-    sqlite3.SQLITE_CORRUPT: "the database is damaged",
-    sqlite3.SQLITE_NOTADB: "the database is damaged",
-}
-_PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-_PASSING_ERRNO = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-class DamagedError(sqlite3.DatabaseError):
-    """Damage that SQLite has not noticed itself; treated as if it had."""
-
-    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-
 
 class Database:
     """The file of a store. All methods but `totals` block: for one thread at a time."""
@@ -93,6 +82,8 @@ class Database:
     """What makes the tables of a version those of the next."""
     application_id: ClassVar[int]
     file_mode: ClassVar[int]
+    checks: ClassVar[Mapping[str, Check]] = {}
+    """The tables whose rows prove that they are unaltered."""
 
     def __init__(self, path: Path, *, max_bytes: int | None, min_free: int) -> None:
         self.path = path
@@ -100,13 +91,13 @@ class Database:
         """What the operator should know about the file, since it was opened."""
         self._max_bytes = max_bytes
         self._min_free = min_free
-        self._wal_bytes = WAL_BYTES_MAX
-        self.group_bytes_max = GROUP_BYTES_MAX
+        self._wal_bytes, self.group_bytes_max = WAL_BYTES_MAX, GROUP_BYTES_MAX
         if max_bytes is not None:
             self.group_bytes_max = min(GROUP_BYTES_MAX, max_bytes // 16)
             self._wal_bytes = max(min(WAL_BYTES_MAX, max_bytes // 8), _WAL_BYTES_MIN)
-        if min_free:
+        if min_free:  # no group may take the room that deleting needs
             self._wal_bytes = max(min(self._wal_bytes, min_free // 4), _WAL_BYTES_MIN)
+            self.group_bytes_max = min(self.group_bytes_max, self._wal_bytes)
         self._counts: Counts = {}
         self._connection: sqlite3.Connection | None = None
         self._is_damaged = False
@@ -115,8 +106,11 @@ class Database:
 
     def totals(self) -> Totals:
         """The counts as of the last transaction; cheap, any thread."""
-        counts = self._counts  # replaced by each transaction, never changed
-        return Totals(**{name: counts.get(name, 0) for name in _TOTALS})
+        return to_totals(self._counts)  # replaced by each transaction, never changed
+
+    def held(self) -> int:
+        """Lines that wait for their time; cheap, any thread."""
+        return self._counts.get("held", 0)
 
     def pins(self) -> list[Pin]:
         with self._open() as db:
@@ -146,18 +140,25 @@ class Database:
         return pairs[-SEEN_MAX:]
 
     def pressure(self) -> float:
-        """How full the store is, see `Store`; a log that one large group made long is cut back.
+        """How full the store is, see `Store`. On a full disk SQLite cannot delete.
 
-        On a full disk SQLite can neither delete nor checkpoint: so it must not come to that.
+        A log that one large group made long is cut back. Free pages are room too: an emptied store
+        would else wait for ever for what it has itself.
         """
         with self._open() as db:
-            if self._log_bytes() > self._wal_bytes:
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            if shutil.disk_usage(self.path.parent).free <= self._min_free:
+            room = shutil.disk_usage(self.path.parent).free - self._min_free
+            room += pragma(db, "freelist_count") * pragma(db, "page_size")
+            if room <= 0:
                 return math.inf
-            if self._max_bytes is None:
-                return -1.0
-            return 1 + self._excess_bytes(db) / (self._max_bytes / 8)
+            if self._wal_bytes < self._log_bytes() < room:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            limit = self._max_bytes
+            return -1.0 if limit is None else 1 + self._excess_bytes(db) / (limit / 8)
+
+    def warn(self, words: str) -> None:
+        """Tell the operator."""
+        self.warnings.append(words)
+        log.warning("%s", words)
 
     def close(self) -> None:
         """Bring everything into the one file and close it; never raises, nothing is lost."""
@@ -184,7 +185,7 @@ class Database:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db, counts
-                _save_counts(db, counts, self._counts)
+                save_counts(db, counts, self._counts)
                 db.execute("COMMIT")
             finally:
                 if db.in_transaction:
@@ -202,26 +203,37 @@ class Database:
         except sqlite3.ProgrammingError:
             raise  # a bug, not the disk
         except (OSError, *DAMAGE) as error:
-            code = _code(error)
-            if code in _DAMAGED:
+            if is_damage(error):
                 self._is_damaged = True  # salvaged at the next call
-            words = _WORDS.get(code) or getattr(error, "strerror", None) or str(error)
-            passing = code in _PASSING or getattr(error, "errno", None) in _PASSING_ERRNO
-            kind = DiskFullError if passing else StoreError
-            raise kind(f"{self.path}: {words}") from error
+            raise store_error(self.path, error) from error
 
     def _connect(self) -> sqlite3.Connection:
         finish_replacement(self.path)
+        was_empty = self.path.exists() and not self.path.stat().st_size
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, self.file_mode))
         if self._is_damaged:
             self.close()
             self._salvage()
         try:
+            examine(self.path, self._format())
+            if was_empty:
+                self.warn(f"{self.path} was empty; if it was not new, its data is lost")
             return self._load()
         except DAMAGE as error:
-            if _code(error) not in _DAMAGED:
+            if not is_damage(error):
                 raise
             self._salvage()
             return self._load()
+
+    def _format(self) -> Format:
+        return Format(
+            self.application_id,
+            self.schema_version,
+            tuple(self.upgrades),
+            _SHARED_TABLES,
+            self.schema,
+        )
 
     def _load(self) -> sqlite3.Connection:
         """Open the file, made where it is missing; look at its tables and check the counts."""
@@ -230,49 +242,39 @@ class Database:
             on_error.callback(db.close)
             self._check_tables(db)
             db.execute("PRAGMA journal_mode = WAL")
-            stored = _load_counts(db)
+            stored = load_counts(db)
             self._counts = stored.copy()
             damaged = missing_lines(stored) or any(count < 0 for count in stored.values())
             if damaged or self._misses_counts(stored):
                 db.execute("BEGIN IMMEDIATE")
                 lost = self._repair(db, self._counts)
-                _save_counts(db, self._counts, stored)
+                save_counts(db, self._counts, stored)
                 db.execute("COMMIT")
             if damaged:
-                self.warnings.append(f"{self.path} had damaged counts: {lost}")
+                self.warn(f"{self.path} had damaged counts: {lost}")
             on_error.pop_all()
         return db
 
     def _check_tables(self, db: sqlite3.Connection) -> None:
         """Find damage now rather than at the first commit; the small tables are read whole."""
-        script = _SHARED_TABLES + self.schema
-        made = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-        names = re.findall(r"CREATE \w+ (\w+)", script)
-        if [name for name, _ in made] != names or any(str(sql) not in script for _, sql in made):
-            raise DamagedError("the schema is damaged")
-        for name in names:
-            limit = -1 if name in _SHARED_TABLES else 1
-            db.execute(f"SELECT * FROM {name} LIMIT {limit}").fetchall()  # noqa: S608
+        check_schema(stated_tables(db), self._format())
+        for name in re.findall(r"CREATE TABLE (\w+)", self.schema):
+            db.execute(f"SELECT * FROM {name} LIMIT 1").fetchall()  # noqa: S608
+        for name in re.findall(r"CREATE TABLE (\w+)", _SHARED_TABLES):
+            (found,) = db.execute(f"PRAGMA integrity_check({name})").fetchone()
+            if found != "ok":
+                raise DamagedError(found)
 
     def _file(self, path: Path) -> sqlite3.Connection:
         """A connection to a file that has the store's tables."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, self.file_mode))
         with ExitStack() as on_error:
             db = _connection(path, self._wal_bytes)
             on_error.callback(db.close)
-            version = pragma(db, "user_version")
             if not db.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]:
                 self._create_tables(db)
                 sync_directory(path.parent)
-            elif pragma(db, "application_id") != self.application_id:
-                raise StoreError(f"{path} belongs to another program; move it away")
-            elif version > self.schema_version:
-                raise StoreError(
-                    f"{path} was written by a newer version of the gateway (schema {version}, this "
-                    f"version knows {self.schema_version}); install that version again"
-                )
-            else:
+            elif (version := pragma(db, "user_version")) < self.schema_version:
                 self._upgrade(db, version)
             on_error.pop_all()
         return db
@@ -287,27 +289,31 @@ class Database:
 
     def _upgrade(self, db: sqlite3.Connection, version: int) -> None:
         """Bring the tables of an earlier version to those of today, version by version."""
-        while version < self.schema_version:
-            script = self.upgrades[version]
-            version += 1
-            db.executescript(f"BEGIN; {script} PRAGMA user_version = {version}; COMMIT;")
+        try:
+            while version < self.schema_version:
+                script = self.upgrades[version]
+                version += 1
+                db.executescript(f"BEGIN; {script} PRAGMA user_version = {version}; COMMIT;")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            raise DamagedError(str(error)) from error  # a table that is not there, for one
 
     def _salvage(self) -> None:
         """Move what can be read into a new file, and set the damaged one aside."""
         fresh = fresh_path(self.path)
         fresh.unlink(missing_ok=True)
-        with closing(self._file(fresh)) as target, closing(sqlite3.connect(self.path)) as damaged:
-            damaged.text_factory = _lenient_text
+        with closing(self._file(fresh)) as target:
             target.execute("BEGIN")
-            copy_readable(damaged, target)
-            stored = _load_counts(target)
+            copy_readable(self.path, target, self.checks)
+            stored = load_counts(target)
             counts = stored | self._counts
             lost = self._repair(target, counts)
-            _save_counts(target, counts, stored)
+            save_counts(target, counts, stored)
             target.execute("COMMIT")
         aside = replace_damaged(self.path)
         self._is_damaged = False
-        self.warnings.append(f"{self.path} was damaged and is set aside as {aside.name}: {lost}")
+        self.warn(f"{self.path} was damaged and is set aside as {aside.name}: {lost}")
 
     def _excess_bytes(self, db: sqlite3.Connection) -> int:
         """What must go before the largest group fits; negative: what is left beside it."""
@@ -353,7 +359,7 @@ def _connection(path: Path, wal_bytes: int) -> sqlite3.Connection:
     with ExitStack() as on_error:
         db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         on_error.callback(db.close)
-        db.text_factory = _lenient_text
+        db.text_factory = lenient_text
         db.execute("PRAGMA synchronous = FULL")
         # Where SQLite is built to overwrite what it deletes, as in Debian, that doubles the bytes
         # written per delivered batch.
@@ -362,37 +368,3 @@ def _connection(path: Path, wal_bytes: int) -> sqlite3.Connection:
         db.execute(f"PRAGMA journal_size_limit = {wal_bytes}")
         on_error.pop_all()
     return db
-
-
-def _lenient_text(text: bytes) -> str:
-    """Damaged text must not raise."""
-    return text.decode("utf-8", "replace")
-
-
-def _load_counts(db: sqlite3.Connection) -> Counts:
-    return dict(
-        db.execute("SELECT name, coalesce(CAST(value AS INTEGER), 0) FROM totals").fetchall()
-    )
-
-
-def missing_lines(counts: Counts) -> int:
-    """Lines that came and are in no other count: 0 while the equation of `Totals` holds."""
-    came = sum(counts.get(name, 0) for name in ("spooled", "retried"))
-    went = ("delivered", "dead", "evicted", "corrupt", "pending")
-    return came - sum(counts.get(name, 0) for name in went)
-
-
-def _save_counts(db: sqlite3.Connection, counts: Counts, before: Counts) -> None:
-    changed: Iterable[tuple[str, int]] = counts.items() - before.items()
-    db.executemany("INSERT OR REPLACE INTO totals VALUES (?, ?)", changed)
-
-
-def pragma(db: sqlite3.Connection, name: str) -> int:
-    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-def _code(error: Exception) -> int:
-    """The primary result code of an SQLite error, 0 for any other."""
-    if isinstance(error, UnicodeDecodeError):
-        return sqlite3.SQLITE_CORRUPT
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF

@@ -16,7 +16,8 @@ from contextlib import closing
 from typing import NamedTuple
 
 from gateway.model import DeadLetter
-from gateway.spool.database import Counts, storable
+from gateway.spool.counts import Counts, add
+from gateway.spool.database import storable
 from gateway.spool.rows import LOWEST
 
 LETTERS_MAX = 100_000
@@ -108,9 +109,9 @@ def put(
         "INSERT INTO dead_letters (id, at_ns, line, status, message) VALUES (?, ?, ?, ?, ?)",
         [(number, at_ns, *letter) for number, at_ns, letter in kept],
     )
-    _add(counts, "dead", len(kept))
-    _add(counts, "letters", len(kept))
-    _add(counts, "letter_bytes", sum(letter.size for letter in kept))
+    add(counts, "dead", len(kept))
+    add(counts, "letters", len(kept))
+    add(counts, "letter_bytes", sum(letter.size for letter in kept))
     _forget(db, counts, max_bytes)
 
 
@@ -154,12 +155,12 @@ def measure(db: sqlite3.Connection, selection: Selection) -> tuple[int, int]:
 
 def retried(db: sqlite3.Connection, counts: Counts, letters: Sequence[KeptLetter]) -> None:
     """These go back to the lines; the caller puts them there."""
-    _add(counts, "retried", _remove(db, counts, letters))
+    add(counts, "retried", _remove(db, counts, letters))
 
 
 def dropped(db: sqlite3.Connection, counts: Counts, letters: Sequence[KeptLetter]) -> None:
     """These are wanted no more."""
-    _add(counts, "letters_dropped", _remove(db, counts, letters))
+    add(counts, "letters_dropped", _remove(db, counts, letters))
 
 
 def missing(counts: Counts) -> int:
@@ -176,8 +177,8 @@ def recount(db: sqlite3.Connection, counts: Counts) -> None:
     if missing(counts) < 0:
         counts["letters_dropped"] = max(counts.get("letters_dropped", 0) + missing(counts), 0)
     if (too_few := -missing(counts)) > 0:  # the count of the dead itself is damaged
-        _add(counts, "dead", too_few)
-        _add(counts, "spooled", too_few)
+        add(counts, "dead", too_few)
+        add(counts, "spooled", too_few)
     counts["letters_forgotten"] = missing(counts)
 
 
@@ -186,8 +187,8 @@ def _remove(db: sqlite3.Connection, counts: Counts, letters: Sequence[KeptLetter
     ids = [(letter.id,) for letter in letters]
     if ids and db.executemany("DELETE FROM dead_letters WHERE id = ?", ids).rowcount < len(ids):
         raise ValueError("dead letters are not there: dealt with before?")
-    _add(counts, "letters", -len(letters))
-    _add(counts, "letter_bytes", -sum(letter.size for letter in letters))
+    add(counts, "letters", -len(letters))
+    add(counts, "letter_bytes", -sum(letter.size for letter in letters))
     return len(letters)
 
 
@@ -206,9 +207,9 @@ def _forget(db: sqlite3.Connection, counts: Counts, max_bytes: int) -> None:
             gone_bytes += row[1]
     if gone:
         db.execute("DELETE FROM dead_letters WHERE id <= ?", (last,))
-        _add(counts, "letters", -gone)
-        _add(counts, "letter_bytes", -gone_bytes)
-        _add(counts, "letters_forgotten", gone)
+        add(counts, "letters", -gone)
+        add(counts, "letter_bytes", -gone_bytes)
+        add(counts, "letters_forgotten", gone)
 
 
 def _where(selection: Selection) -> tuple[str, tuple[int | str, ...]]:
@@ -238,7 +239,3 @@ def _bounded(rows: sqlite3.Cursor, max_bytes: int) -> Iterator[KeptLetter]:
 
 def _words(message: str) -> str:
     return storable(message[:MESSAGE_CHARS_MAX])
-
-
-def _add(counts: Counts, name: str, number: int) -> None:
-    counts[name] = counts.get(name, 0) + number

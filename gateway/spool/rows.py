@@ -10,6 +10,9 @@ from contextlib import closing
 from itertools import pairwise
 from zlib import crc32
 
+from gateway.spool.mishaps import DamagedError
+from gateway.spool.pages import Row
+
 ROW_BYTES = 64 * 1024
 CORRUPT_ROWS_MAX = 100
 """Kept for inspection, and set aside at a time."""
@@ -41,6 +44,23 @@ def checksum(seq: int, lines: int | None, body: bytes) -> int:
 def is_intact(seq: int, lines: int | None, crc: object, body: bytes) -> bool:
     """Whether a row is as it was written."""
     return crc == checksum(seq, lines, body) and lines == body.count(b"\n") + 1
+
+
+def is_unaltered(row: Row) -> bool:
+    """Whether a row of the table is as it was written."""
+    match row:
+        case (int(seq), int(lines), crc, _, bytes(body), *_):
+            return is_intact(seq, lines, crc, body)
+        case _:
+            return False
+
+
+def renumbered(row: Row, seq: int) -> Row:
+    match row:
+        case (_, int(lines), _, committed_ns, bytes(body), *more):
+            return (seq, lines, checksum(seq, lines, body), committed_ns, body, *more)
+        case _:
+            return row
 
 
 def take(
@@ -80,7 +100,12 @@ def _scan(
                 gap,
             )
         ) as rows:
-            yield from rows
+            first, last = gap
+            for row in rows:
+                if not first < row[0] < last:
+                    raise DamagedError("the table is out of order")
+                first, last = (first, row[0]) if newest else (row[0], last)
+                yield row
 
 
 def delete_rows(db: sqlite3.Connection, rows: Sequence[int]) -> tuple[int, int, int]:
@@ -96,6 +121,12 @@ def delete_rows(db: sqlite3.Connection, rows: Sequence[int]) -> tuple[int, int, 
         lines += int(sums[0])
         size += int(sums[1])
     return found, lines, size
+
+
+def is_hidden(db: sqlite3.Connection, rows: Sequence[int]) -> bool:
+    """Whether any of the rows is there, which no look-up by its number finds."""
+    scan = "SELECT EXISTS (SELECT 1 FROM rows WHERE +seq BETWEEN ? AND ?)"
+    return any(db.execute(scan, run).fetchone()[0] for run in _runs(rows))
 
 
 def _runs(rows: Collection[int]) -> list[tuple[int, int]]:

@@ -13,33 +13,39 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
-from gateway.model import SINCE_BOOT_MAX_NS, Batch, DeadLetter, Group, Observation
-from gateway.sinks.line_protocol import encode
-from gateway.spool import letters
-from gateway.spool.database import (
-    Counts,
-    DamagedError,
-    Database,
-    missing_lines,
-    pragma,
-    put_shared,
-)
+from gateway.model import Batch, DeadLetter, Group, Observation
+from gateway.spool import held, letters
+from gateway.spool.counts import Counts, add
+from gateway.spool.database import Database, put_shared
+from gateway.spool.examine import pragma
 from gateway.spool.letters import KeptLetter, LetterCounts
+from gateway.spool.mishaps import DamagedError
+from gateway.spool.pending import check_missing, recount, withdraw, withdraw_held
 from gateway.spool.rows import (
     CORRUPT_ROWS_MAX,
     HIGHEST,
-    LINES,
     LOWEST,
     bodies_of,
     checksum,
     delete_rows,
+    is_unaltered,
+    renumbered,
     take,
 )
+from gateway.spool.salvage import Check
+from gateway.times import is_since_boot
+
+NEVER_SET = (
+    "the clock was never set before the machine was started again: "
+    "the line ends with nanoseconds since that earlier start"
+)
+"""Why a held line is dead; there is no status of a server then."""
 
 _SHRINK_PAGES = 256
-"""Pages given back to the file system in one transaction."""
+"""Pages given back to the file system in one transaction, or what the log may hold: they are moved
+before they are given back."""
 _SHRINK_FREE_MIN = 1024
 """Fewer free pages than these are kept for the next rows."""
 
@@ -72,6 +78,10 @@ class Spool(Database):
     }
     application_id = 0x53475350  # "SGSP"
     file_mode = 0o600
+    checks: ClassVar = {
+        "rows": Check(2, is_unaltered, renumbered),
+        "held": Check(3, held.is_unaltered, held.renumbered),
+    }
 
     def __init__(
         self,
@@ -81,8 +91,10 @@ class Spool(Database):
         min_free: int,
         now_ns: Callable[[], int],
         max_age_ns: int | None = None,
+        boot: str = "",
     ) -> None:
         self._now_ns = now_ns
+        self._boot = boot
         self._max_age_ns = max_age_ns
         self._letter_bytes_max = max_bytes // letters.SHARE_OF_SPOOL
         self._last_seq = 0
@@ -101,6 +113,7 @@ class Spool(Database):
         min_free: int,
         now_ns: Callable[[], int],
         max_age_ns: int | None = None,
+        boot: str = "",
     ) -> Self:
         """Blocking. Raises StoreError; a damaged file is salvaged, see `warnings`.
 
@@ -110,13 +123,19 @@ class Spool(Database):
             min_free: what is left of the disk to others, and to deleting.
             now_ns: the time of day.
             max_age_ns: rows committed longer ago are evicted; None: they are kept for ever.
+            boot: which run of the machine this is.
         """
         return cls(
-            path, max_bytes=max_bytes, min_free=min_free, now_ns=now_ns, max_age_ns=max_age_ns
+            path,
+            max_bytes=max_bytes,
+            min_free=min_free,
+            now_ns=now_ns,
+            max_age_ns=max_age_ns,
+            boot=boot,
         )
 
     def pack(self, observation: Observation) -> bytes:
-        return encode(observation)
+        return held.pack(observation)
 
     def size(self, row: bytes) -> int:
         return len(row) + 1
@@ -128,11 +147,32 @@ class Spool(Database):
     def commit(self, group: Group[bytes]) -> None:
         """On return the group is on disk. Raises StoreError: nothing of it is; try again."""
         with self._transaction() as (db, counts):
-            self._append(db, counts, group.rows, group.droppable)
+            self._append(db, counts, [*_bodies(group.rows), *_bodies(group.droppable, 1)])
+            waiting = [*_bodies(group.held), *_bodies(group.held_droppable, 1)]
+            held.put(db, self._boot, self._now_ns(), waiting)
             put_shared(db, group)
-            _add(counts, "spooled", len(group.rows) + len(group.droppable))
-            passed = self._evict_excess(db, counts) if group.droppable else self._droppable_after
+            waits = (*group.held, *group.held_droppable)
+            add(counts, "spooled", len(group.rows) + len(group.droppable) + len(waits))
+            add(counts, "pending", len(waits))
+            add(counts, "pending_bytes", sum(len(row) + 1 for row in waits))
+            add(counts, "held", len(waits))
+            may_evict = group.droppable or group.held_droppable
+            passed = self._evict_excess(db, counts) if may_evict else self._droppable_after
         self._droppable_after = passed
+
+    def release(self, offset_ns: int) -> None:
+        """Give some held rows their time; those of earlier runs of the machine are dead.
+
+        Droppable rows stay so. A corrupt one is set aside, as in `read`.
+        """
+        with self._transaction() as (db, counts):
+            taken = held.take(db, self._boot)
+            dated, dead, corrupt = held.sort_out(taken, self._boot, offset_ns)
+            self._append(db, counts, dated)
+            self._bury(db, counts, [DeadLetter(line, 0, NEVER_SET) for line in dead])
+            held.set_aside(db, corrupt)
+            _keep_latest(db, "corrupt_rows", CORRUPT_ROWS_MAX)
+            withdraw_held(db, counts, taken)
 
     def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
         """Take rows from one end, up to the limits but at least one; None: there is none.
@@ -158,12 +198,16 @@ class Spool(Database):
             found, lines, size = delete_rows(db, rows)
             if found == len(rows) and lines != delivered + len(dead):
                 raise ValueError(f"{lines} lines to settle, not {delivered} and {len(dead)} dead")
-            _add(counts, "delivered", delivered)
-            letters.put(db, counts, dead, at_ns=self._now_ns(), max_bytes=self._letter_bytes_max)
-            _withdraw(db, counts, lines, size)
-            if counts["corrupt"] < 0:  # rows may be missing only where a salvage has lost them
-                raise ValueError("rows to settle are not there: settled before?")
-            _shrink(db)
+            add(counts, "delivered", delivered)
+            self._bury(db, counts, dead)
+            hidden = withdraw(db, counts, lines, size)
+            if found < len(rows):
+                check_missing(db, counts, rows)
+            if counts["corrupt"] < 0:  # rows were back that had been counted as gone
+                add(counts, "spooled", -counts["corrupt"])
+                counts["corrupt"] = 0
+            _shrink(db, min(_SHRINK_PAGES, self._wal_bytes // pragma(db, "page_size")))
+        self._is_damaged |= hidden
         self._taken.difference_update(rows)
 
     def pressure(self) -> float:
@@ -201,7 +245,7 @@ class Spool(Database):
     def retry(self, mended: Sequence[tuple[KeptLetter, bytes]]) -> None:
         """Put dead letters that were just found back for delivery, as these lines; all or none."""
         with self._transaction() as (db, counts):
-            self._append(db, counts, [line for _, line in mended])
+            self._append(db, counts, [*_bodies([line for _, line in mended])])
             letters.retried(db, counts, [letter for letter, _ in mended])
 
     def drop(self, unwanted: Sequence[KeptLetter]) -> None:
@@ -210,26 +254,22 @@ class Spool(Database):
             letters.dropped(db, counts, unwanted)
 
     def _append(
-        self,
-        db: sqlite3.Connection,
-        counts: Counts,
-        lines: Sequence[bytes],
-        droppable: Sequence[bytes] = (),
+        self, db: sqlite3.Connection, counts: Counts, bodies: Sequence[tuple[int, bytes, int]]
     ) -> None:
-        """Add lines to what is pending."""
+        """Add rows to what is pending: lines, body, whether it may be dropped."""
         now_ns = self._now_ns()
-        last = db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0
-        first = max(last, self._last_seq) + 1
-        bodies = [(*found, 0) for found in bodies_of(lines)]
-        bodies += [(*found, 1) for found in bodies_of(droppable)]
+        last = max(db.execute("SELECT max(seq) FROM rows").fetchone()[0] or 0, self._last_seq)
         rows = [
-            (seq, count, checksum(seq, count, body), now_ns, body, drop)
-            for seq, (count, body, drop) in enumerate(bodies, first)
+            (seq, lines, checksum(seq, lines, body), now_ns, body, droppable)
+            for seq, (lines, body, droppable) in enumerate(bodies, last + 1)
         ]
         db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", rows)
-        _add(counts, "pending", len(lines) + len(droppable))
-        _add(counts, "pending_bytes", sum(len(row) + 1 for row in (*lines, *droppable)))
-        self._last_seq = first + len(rows) - 1
+        add(counts, "pending", sum(lines for lines, *_ in bodies))
+        add(counts, "pending_bytes", sum(len(body) + 1 for _, body, _ in bodies))
+        self._last_seq = last + len(rows)
+
+    def _bury(self, db: sqlite3.Connection, counts: Counts, dead: Sequence[DeadLetter]) -> None:
+        letters.put(db, counts, dead, at_ns=self._now_ns(), max_bytes=self._letter_bytes_max)
 
     def _evict_old(self) -> bool:
         """Evict a number of rows that are too old; whether there may be more."""
@@ -244,7 +284,9 @@ class Spool(Database):
             old = [
                 seq
                 for seq, committed_ns in found
-                if SINCE_BOOT_MAX_NS <= committed_ns < oldest_ns and seq not in self._taken
+                if committed_ns < oldest_ns
+                and not is_since_boot(committed_ns)
+                and seq not in self._taken
             ]
         if old:
             with self._transaction() as (db, counts):
@@ -273,6 +315,10 @@ class Spool(Database):
                     if excess <= 0:
                         break
         _evict(db, counts, evicted)
+        if excess > 0:  # what is held came last, so it goes last
+            dropped = held.take_droppable(db, excess)
+            add(counts, "evicted", sum(row.lines_within_reason() for row in dropped))
+            withdraw_held(db, counts, dropped)
         last = evicted[-1] if evicted else self._droppable_after
         return min(last, min(self._taken, default=HIGHEST) - 1)
 
@@ -289,45 +335,26 @@ class Spool(Database):
                 raise DamagedError(
                     "the table is out of order: a scan finds what a look-up does not"
                 )
-            _withdraw(db, counts, lines, size)
+            hidden = withdraw(db, counts, lines, size)
+        self._is_damaged |= hidden
 
     def _misses_counts(self, counts: Counts) -> bool:
         return letters.missing(counts) != 0
 
     def _repair(self, db: sqlite3.Connection, counts: Counts) -> str:
-        held, size = db.execute(
-            f"SELECT total({LINES}), total(length(body) + 1) FROM rows"  # noqa: S608
-        ).fetchone()
-        for name, count in counts.items():
-            counts[name] = max(count, 0)
-        counts["pending"], counts["pending_bytes"] = int(held), int(size)
-        missing = missing_lines(counts)
-        _add(counts, "corrupt" if missing > 0 else "spooled", abs(missing))
+        words = recount(db, counts)
         letters.recount(db, counts)
-        return f"{int(held)} pending lines are kept, {max(missing, 0)} are lost"
+        return words
+
+
+def _bodies(lines: Sequence[bytes], droppable: int = 0) -> Iterator[tuple[int, bytes, int]]:
+    return ((*found, droppable) for found in bodies_of(lines))
 
 
 def _evict(db: sqlite3.Connection, counts: Counts, rows: Sequence[int]) -> None:
     _, lines, size = delete_rows(db, rows)
-    _add(counts, "evicted", lines)
-    _withdraw(db, counts, lines, size)
-
-
-def _withdraw(db: sqlite3.Connection, counts: Counts, lines: int, size: int) -> None:
-    """Take deleted rows off the pending counts; what no other count has taken is corrupt.
-
-    What damage did to a row's number of lines comes to light when the last row is gone.
-    """
-    left = db.execute(
-        "SELECT EXISTS (SELECT 1 FROM rows) OR EXISTS (SELECT 1 FROM held)"
-    ).fetchone()[0]
-    counts["pending"] = max(counts.get("pending", 0) - lines, 0) if left else 0
-    counts["pending_bytes"] = max(counts.get("pending_bytes", 0) - size, 0) if left else 0
-    _add(counts, "corrupt", missing_lines(counts))
-
-
-def _add(counts: Counts, name: str, number: int) -> None:
-    counts[name] = counts.get(name, 0) + number
+    add(counts, "evicted", lines)
+    withdraw(db, counts, lines, size)
 
 
 def _keep_latest(db: sqlite3.Connection, table: str, limit: int) -> None:
@@ -337,9 +364,9 @@ def _keep_latest(db: sqlite3.Connection, table: str, limit: int) -> None:
     )
 
 
-def _shrink(db: sqlite3.Connection) -> None:
+def _shrink(db: sqlite3.Connection, pages: int) -> None:
     """Give pages back when a backlog is drained: not before most are free, for it moves others."""
     free = pragma(db, "freelist_count")
     if free > _SHRINK_FREE_MIN and 4 * free > 3 * pragma(db, "page_count"):
-        for _ in range(_SHRINK_PAGES):  # the module steps a pragma without columns only once
+        for _ in range(pages):  # the module steps a pragma without columns only once
             db.execute("PRAGMA incremental_vacuum(1)")

@@ -14,6 +14,7 @@ from gateway.committer import Committer
 from gateway.config import Config
 from gateway.config.values import Context
 from gateway.console.server import serve
+from gateway.dating import Dating
 from gateway.delivery import Delivery
 from gateway.devices import devices
 from gateway.edges import RealEdges
@@ -26,6 +27,7 @@ from gateway.sources import Parts
 from gateway.spool.archive import Archive
 from gateway.spool.store import Spool
 from gateway.spool.worker import Worker
+from tests.fakes import Machine
 
 START_NS = 1_767_225_600 * 10**9
 PATIENCE_S = 10.0
@@ -49,14 +51,22 @@ class Sink:
 class Rig:
     """One serial port that speaks JSON, and everything behind it."""
 
-    def __init__(self, data_dir: Path, *, archive: bool = False) -> None:
+    def __init__(self, data_dir: Path, *, archive: bool = False, trusted: bool = True) -> None:
         self.data_dir = data_dir
-        self.now_ns = START_NS
+        self.machine = Machine(START_NS)
+        self.machine.synchronized = trusted
+        self.clock = self.machine.clock()
         self.worker = Worker("store")
         self.store: Spool | Archive = (
-            Archive.open(data_dir / "archive.db", min_free=0)
+            Archive.open(data_dir / "archive.db", min_free=0, boot=self.clock.boot)
             if archive
-            else Spool.open(data_dir / "spool.db", max_bytes=2**30, min_free=0, now_ns=self.clock)
+            else Spool.open(
+                data_dir / "spool.db",
+                max_bytes=2**30,
+                min_free=0,
+                now_ns=self.clock,
+                boot=self.clock.boot,
+            )
         )
         self.ledger = Ledger()
         self.ledger.open_store(self.store.totals())
@@ -76,12 +86,13 @@ class Rig:
         self.delivery = None if archive else self._delivery()
         self.gateway = self._gateway()
 
-    def clock(self) -> int:
-        return self.now_ns
+    @property
+    def now_ns(self) -> int:
+        return self.machine.time_ns
 
     def say(self, *lines: str, after_s: float = 1.0) -> None:
         """The port's next lines."""
-        self.now_ns += int(after_s * 1e9)
+        self.machine.advance(after_s)
         self.intake.receive("".join(f"{line}\n" for line in lines).encode())
 
     async def commit(self) -> None:
@@ -131,15 +142,23 @@ class Rig:
             {"gateway": {"name": "attic", "data_dir": str(self.data_dir)}},
             context=Context(self.data_dir, self.data_dir),
         )
+        edges = RealEdges()
+        edges.clock = self.clock
         return Gateway(
-            parts=Parts(
-                config, RealEdges(), self.ledger, self.catalogue, self.registry, self.committer
-            ),
+            parts=Parts(config, edges, self.ledger, self.catalogue, self.registry, self.committer),
             worker=self.worker,
             store=self.store,
             delivery=self.delivery,
+            dating=Dating(
+                self.clock,
+                self.store,
+                self.worker,
+                self.registry,
+                backoff=backoff(),
+                released=lambda: None,
+            ),
             sources=[],
-            started_ns=START_NS,
+            started_ns=self.clock(),
         )
 
 

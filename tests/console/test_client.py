@@ -60,7 +60,7 @@ def test_a_device_cannot_command_the_terminal() -> None:
 
 
 async def printed(rig: Rig) -> str:
-    found = status(rig.gateway, await imbalances(rig.gateway), rig.clock())
+    found = status(rig.gateway, await imbalances(rig.gateway))
     page = io.StringIO()
     Console(file=page, width=140).print(render_status(found))
     return page.getvalue()

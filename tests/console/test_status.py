@@ -25,7 +25,7 @@ LOOKS_MAX = 10_000_000
 
 async def look(rig: Rig) -> Status:
     """The status as a reader of the JSON sees it."""
-    found = status(rig.gateway, await imbalances(rig.gateway), rig.clock())
+    found = status(rig.gateway, await imbalances(rig.gateway))
     read: Status = json.loads(json.dumps(found))
     return read
 
@@ -115,7 +115,7 @@ async def test_what_is_shown_is_bounded_and_says_so(rig: Rig) -> None:
 
 async def test_a_clock_that_is_set_back_makes_no_negative_age(rig: Rig) -> None:
     rig.say('{"temperature": 20}')
-    rig.now_ns -= 3600 * 10**9
+    rig.machine.step(-3600)
     found = await look(rig)
     assert found["uptime_s"] == 0.0
     assert found["devices"][0]["age_s"] == 0.0

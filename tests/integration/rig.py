@@ -60,18 +60,24 @@ class GatewayProcess:
         commit_interval: str = "1s",
         timeout: str = "2s",
         listen: str = "",
+        clock: str = 'clock = "trust"',
+        spool: str = "",
+        influx: str = "",
     ) -> None:
-        """Write the configuration; without `influxdb` (a URL) readings go to the archive."""
+        """Write the configuration; without `influxdb` (a URL) readings go to the archive.
+
+        `spool` and `influx` are further lines of these sections.
+        """
         sections = [
-            f'[gateway]\nname = "rig"\ndata_dir = "{self.data_dir}"',
-            f'[spool]\ncommit_interval = "{commit_interval}"',
+            f'[gateway]\nname = "rig"\ndata_dir = "{self.data_dir}"\n{clock}',
+            f'[spool]\ncommit_interval = "{commit_interval}"\n{spool}',
             f'[console]\nlisten = "{listen}"',
             sources,
         ]
         if influxdb is not None:
             sections.append(
                 f'[influxdb]\nversion = 1\nurl = "{influxdb}"\ndatabase = "{DATABASE}"\n'
-                f'timeout = "{timeout}"'
+                f'timeout = "{timeout}"\n{influx}'
             )
         self.config.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
 

@@ -3,13 +3,61 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from tests.load import benchmark, endurance, outage
+from tests.load import backlog, benchmark, crash, endurance, flood, outage, outage24, overload
+
+
+class Command(NamedTuple):
+    """What it runs, and its options: name -> (default, words)."""
+
+    run: Callable[..., tuple[bool, list[str]]]
+    options: Mapping[str, tuple[int | float | str, str]]
+
 
 COMMANDS = {
-    "endurance": (endurance.run, 60.0, "length of the run"),
-    "outage": (outage.run, 30.0, "length of each outage"),
+    "endurance": Command(endurance.run, {"seconds": (60.0, "length of the run")}),
+    "outage": Command(outage.run, {"seconds": (30.0, "length of each outage")}),
+    "benchmark": Command(
+        benchmark.run,
+        {"messages": (100_000, "in each run"), "rounds": (3, "of alternating runs")},
+    ),
+    "crash": Command(
+        crash.run,
+        {
+            "kills": (200, "of the gateway"),
+            "broker_kills": (20, "of the broker, afterwards"),
+            "rate": (1_000, "messages per second, at least"),
+            "seed": (1, "of the moments"),
+            "protocol": ("3.1.1", "the version of MQTT: 3.1.1 or 5"),
+        },
+    ),
+    "backlog": Command(
+        backlog.run,
+        {
+            "messages": (100_000, "that wait in the broker"),
+            "protocol": ("5", "the version of MQTT: 3.1.1 or 5"),
+            "max_bytes": ("4MiB", "of the spool"),
+        },
+    ),
+    "flood": Command(
+        flood.run,
+        {"seconds": (30.0, "length of the flood"), "rate": (50_000, "messages per second")},
+    ),
+    "outage24": Command(
+        outage24.run,
+        {"rate": (1_000, "messages per second"), "max_bytes": ("64MiB", "of the spool, in MiB")},
+    ),
+    "overload": Command(
+        overload.run,
+        {
+            "seconds": (120.0, "of overload"),
+            "rate": (2_000, "messages per second"),
+            "max_bytes": ("4MiB", "of the spool, in MiB"),
+        },
+    ),
 }
 
 
@@ -17,18 +65,15 @@ def main() -> int:
     """Run one command and print its report."""
     parser = argparse.ArgumentParser("python -m tests.load", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, (_, seconds, words) in COMMANDS.items():
+    for name, (_, options) in COMMANDS.items():
         command = commands.add_parser(name)
-        command.add_argument("--seconds", type=float, default=seconds, help=words)
-    command = commands.add_parser("benchmark")
-    command.add_argument("--messages", type=int, default=100_000, help="in each run")
-    command.add_argument("--rounds", type=int, default=3, help="of alternating runs")
-    options = parser.parse_args()
+        for option, (default, words) in options.items():
+            flag = f"--{option.replace('_', '-')}"
+            command.add_argument(flag, type=type(default), default=default, help=words)
+    chosen = vars(parser.parse_args())
+    run = COMMANDS[chosen.pop("command")].run
     with tempfile.TemporaryDirectory(prefix="sensor-gateway-load-") as name:
-        if options.command == "benchmark":
-            fine, report = benchmark.run(Path(name), options.messages, options.rounds)
-        else:
-            fine, report = COMMANDS[options.command][0](Path(name), options.seconds)
+        fine, report = run(Path(name), **chosen)
     sys.stdout.write("\n".join((*report, "fine" if fine else "FAILED", "")))
     return 0 if fine else 1
 

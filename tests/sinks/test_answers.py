@@ -149,6 +149,17 @@ def test_retry_after_in_both_forms(text: str, seconds: float | None) -> None:
     assert receipt.after_s == seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("17", 17.0), ("Wed, 03 Jul 2024 09:47:10 GMT", None)]
+)
+def test_without_a_time_of_day_the_date_of_retry_after_says_nothing(
+    text: str, seconds: float | None
+) -> None:
+    receipt = judge(Answer(503, {"Retry-After": text}, b""), 42.0, [b"m f=1 5"])
+    assert isinstance(receipt, Deferred)
+    assert receipt.after_s == seconds
+
+
 NEW_RETENTION = (
     "failure writing points to database: partial write: dropped 2 points outside retention policy"
     " of duration 8760h0m0s - oldest point m,device=a at 2022-05-09T10:22:00Z dropped because it"

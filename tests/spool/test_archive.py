@@ -14,7 +14,7 @@ from gateway.spool import archive as archive_module
 from gateway.spool.archive import BEGINNING, Archive, PointKey
 from tests.spool.conftest import OpenSpool
 
-OpenArchive = Callable[[], Archive]
+OpenArchive = Callable[..., Archive]
 NOON = 1_777_636_800_000_000_000
 """2026-05-01 12:00:00 UTC."""
 
@@ -23,8 +23,8 @@ NOON = 1_777_636_800_000_000_000
 def open_archive(tmp_path: Path) -> Iterator[OpenArchive]:
     opened: list[Archive] = []
 
-    def open_() -> Archive:
-        archive = Archive.open(tmp_path / "archive.db", min_free=0)
+    def open_(boot: str = "first boot") -> Archive:
+        archive = Archive.open(tmp_path / "archive.db", min_free=0, boot=boot)
         opened.append(archive)
         return archive
 

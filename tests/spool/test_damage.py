@@ -1,7 +1,6 @@
 """Bit flips, cut files and garbage: nothing altered is delivered, and the counts still balance."""
 
 import os
-import random
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -13,9 +12,11 @@ import pytest
 from gateway.errors import StoreError
 from gateway.model import Group, Pin
 from gateway.spool.rows import CORRUPT_ROWS_MAX
+from gateway.spool.salvage import copy_readable
 from gateway.spool.store import Spool
 from tests.spool.conftest import OpenSpool
 from tests.spool.test_store import assert_balanced, lines, read_all, sql
+from tests.spool.wreck import deliver
 
 LINES = lines(1, 60)
 
@@ -220,67 +221,6 @@ def test_a_crash_during_a_salvage_loses_nothing(
     assert read_all(open_spool()) == LINES
 
 
-def deliver(spool: Spool) -> list[bytes]:
-    """Read and settle everything; damage may be met on the way, and is mended by trying again."""
-    found: list[bytes] = []
-    for _ in range(5):
-        try:
-            while batch := spool.read(500, 10, newest=False):
-                spool.settle(batch.rows, len(batch.lines), [])
-                found += batch.lines
-        except StoreError:
-            continue
-        return found
-    raise AssertionError("the damage does not go away")
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_any_flipped_bit_is_harmless(open_spool: OpenSpool, tmp_path: Path, seed: int) -> None:
-    """Nowhere in the file: no exception but StoreError, no line that was not committed."""
-    rng = random.Random(seed)
-    original = fill(open_spool())
-    used = [n for n, byte in enumerate(original.read_bytes()) if byte]
-    refused = 0
-    for attempt in range(50):
-        directory = tmp_path / str(attempt)
-        directory.mkdir()
-        path = directory / "spool.db"
-        shutil.copy(original, path)
-        flip(path, rng.choice(used), rng.randrange(8))
-        try:
-            spool = open_spool(path)
-        except StoreError:
-            refused += 1
-            continue
-        assert all(isinstance(pin.measurement + pin.field, str) for pin in spool.pins())
-        assert len(spool.seen("s")) <= 6
-        found = deliver(spool)
-        assert set(found) <= set(LINES)
-        totals = spool.totals()
-        assert totals.spooled + totals.retried == (
-            totals.delivered + totals.dead + totals.evicted + totals.corrupt + totals.pending
-        )
-        assert totals.pending == 0
-        spool.close()
-        shutil.rmtree(directory)
-    assert refused < 4, "of another program, or of a newer version, by the look of it"
-
-
-def test_a_flipped_bit_in_the_log_ends_it_there(open_spool: OpenSpool, tmp_path: Path) -> None:
-    spool = open_spool()
-    for line in LINES:
-        spool.commit(Group(rows=[line]))
-    copy = tmp_path / "copy" / "spool.db"
-    copy.parent.mkdir()
-    shutil.copy(spool.path, copy)
-    log = Path(f"{copy}-wal")
-    shutil.copy(f"{spool.path}-wal", log)
-    flip(log, log.stat().st_size // 2, 3)
-    found = read_all(open_spool(copy))
-    assert found == LINES[: len(found)]
-    assert found
-
-
 def test_the_damaged_file_can_still_be_inspected(open_spool: OpenSpool) -> None:
     path = fill(open_spool())
     sql(path, "PRAGMA writable_schema = ON")
@@ -291,3 +231,102 @@ def test_the_damaged_file_can_still_be_inspected(open_spool: OpenSpool) -> None:
     assert read_all(spool) == LINES
     aside = path.with_name("spool.db.corrupt-1")
     assert sql(aside, "SELECT count(*) FROM rows") == [(6,)]
+
+
+@pytest.mark.parametrize("field", [60, 68], ids=["user_version", "application_id"])
+def test_a_flipped_bit_does_not_make_a_spool_foreign_or_newer(
+    open_spool: OpenSpool, tmp_path: Path, field: int
+) -> None:
+    original = fill(open_spool())
+    for bit in range(32):
+        path = tmp_path / str(bit) / "spool.db"
+        path.parent.mkdir()
+        shutil.copy(original, path)
+        flip(path, field + bit // 8, bit % 8)
+        spool = open_spool(path)
+        assert "header is damaged" not in spool.warnings[0]
+        assert "set aside as spool.db.corrupt-1: 60 pending lines are kept" in spool.warnings[0]
+        assert read_all(spool) == LINES
+        assert_balanced(spool)
+        spool.close()
+        assert len(open_spool(path).warnings) == 0
+
+
+def test_a_schema_and_an_id_that_are_both_damaged_are_set_aside(open_spool: OpenSpool) -> None:
+    path = fill(open_spool())
+    flip(path, 68, 3)
+    flip(path, path.read_bytes().index(b"CREATE TABLE pins") + 13, 0)
+    assert read_all(open_spool()) == LINES
+    assert path.with_name("spool.db.corrupt-1").exists()
+
+
+@pytest.mark.parametrize("keep", ["spool.db", "spool.db-wal"])
+def test_a_file_without_its_log_or_a_log_without_its_file(
+    open_spool: OpenSpool, tmp_path: Path, keep: str
+) -> None:
+    spool = open_spool()
+    for start in range(0, len(LINES), 10):
+        spool.commit(Group(rows=LINES[start : start + 10]))
+    with spool._open() as db:
+        db.execute("PRAGMA wal_checkpoint").fetchall()
+    path = tmp_path / "copy" / "spool.db"
+    path.parent.mkdir()
+    shutil.copy(spool.path.with_name(keep), path.with_name(keep))
+    again = open_spool(path)
+    assert read_all(again) == LINES
+    assert again.totals().corrupt == 0
+    assert_balanced(again)
+
+
+def test_rows_that_a_damaged_tree_hides_are_found_when_the_others_are_gone(
+    open_spool: OpenSpool,
+) -> None:
+    """Another leaf stands in the place of one, where SQLite sees nothing wrong."""
+    spool = open_spool()
+    kept = [line for n in range(50) for line in lines(10 * n, 10 * n + 9, size=90)]
+    for start in range(0, len(kept), 10):
+        spool.commit(Group(rows=kept[start : start + 10]))
+    spool.close()
+    ((root,),) = sql(spool.path, "SELECT rootpage FROM sqlite_master WHERE name = 'rows'")
+    assert isinstance(root, int)
+    content = bytearray(spool.path.read_bytes())
+    page = (root - 1) * 4096
+    assert content[page] == 5, "the root is an interior page"
+    first, second = (
+        page + int.from_bytes(content[page + at : page + at + 2], "big") for at in (12, 14)
+    )
+    content[first : first + 4] = content[second : second + 4]
+    spool.path.write_bytes(content)
+    spool = open_spool()
+    assert not spool.warnings
+    assert sorted(deliver(spool)) == sorted(kept)
+    assert len(spool.warnings) == 1
+    assert spool.totals().corrupt == 0
+    assert_balanced(spool)
+
+
+def test_two_rows_of_one_number_are_both_kept(open_spool: OpenSpool) -> None:
+    """The older one was hidden by damage when its number was given out again."""
+    path = fill(open_spool())
+    hidden = path.read_bytes()
+    spool = open_spool()
+    deliver(spool)
+    spool._last_seq = 0
+    others = lines(100, 104)
+    spool.commit(Group(rows=others))
+    old = path.with_name("old.db")
+    old.write_bytes(hidden)
+    with spool._open() as db:
+        copy_readable(old, db, spool.checks)
+    assert sorted(read_all(spool)) == sorted(LINES + others)
+
+
+def test_a_damaged_spool_of_version_1_is_salvaged_too(open_spool: OpenSpool) -> None:
+    path = fill(open_spool())
+    sql(path, "ALTER TABLE rows DROP COLUMN droppable")
+    sql(path, "DROP TABLE held")
+    sql(path, "PRAGMA user_version = 1")
+    flip(path, path.read_bytes().index(b"CREATE TABLE pins") + 13, 0)
+    spool = open_spool()
+    assert "60 pending lines are kept, 0 are lost" in spool.warnings[0]
+    assert read_all(spool) == LINES
