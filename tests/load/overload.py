@@ -100,19 +100,26 @@ def _judge(
     port = status["ledger"]["sources"]["port"]["counts"]
     faults = {
         "messages lost": sum(number not in copies for number in publisher.acknowledged),
-        "messages twice": sum(count > 1 for count in copies.values()),
+        "messages twice": sum(
+            count > 1 + publisher.again[number] for number, count in copies.items()
+        ),
         "messages shed": status["ledger"]["sources"]["load"]["counts"]["shed"],
         "serial lines not counted": abs(port["frames"] - lines - port["shed"]),
         "bytes above the bound": max(excess_bytes, 0),
-        "without overload": int(not port["shed"]),
     }
     report = {
         "messages, QoS 1": f"{len(publisher.acknowledged)}",
         "  in InfluxDB once": f"{sum(count == 1 for count in copies.values())}",
+        "  published anew by the device": f"{sum(publisher.again.values())}",
+        "  came again, and recognized": f"{_repeated(status)}",
         "serial lines": f"{port['frames']}, {lines} in InfluxDB, {port['shed']} shed and counted",
     }
     wrong = {what: f"{count}" for what, count in faults.items() if count}
     return not wrong, report | wrong
+
+
+def _repeated(status: Status) -> int:
+    return status["ledger"]["sources"]["load"]["counts"]["repeated_frames"]
 
 
 @contextmanager
