@@ -29,7 +29,7 @@ from tests.simulation.world import World
 
 DRAIN_S = 4 * 3600.0
 LOOK_S = 60.0
-DRAIN_LOOK_S = 10.0
+DRAIN_LOOK_S = 15.0
 RESTART_S = 5.0
 """What a supervisor waits before it starts a process again that ended by itself."""
 END_S = 6.0
@@ -190,10 +190,9 @@ class _Day:
         world = self._world
         self._faults.make_well()
         started_s = world.now_s()
-        while waiting := self._inspector.waiting(self._process):
+        await _wait(world.ended, DRAIN_LOOK_S)  # what is on the network arrives
+        while not world.violation and (waiting := self._inspector.waiting(self._process)):
             await _wait(world.ended, DRAIN_LOOK_S)
-            if world.violation:
-                return
             if world.now_s() > started_s + DRAIN_S:
                 world.violate(f"waits for ever: {'; '.join(waiting)}")
         self._inspector.drained_s = world.now_s() - started_s
