@@ -235,7 +235,7 @@ class Mqtt(Section):
         ge=1,
         le=10_000,
         description="Messages that may wait for the disk before the gateway disconnects. It"
-        " recognizes a repeated message among the last 10,000 of a session: more could not be"
+        " recognizes a repeated message among the last 32,768 of a session: many more could not be"
         " told from new ones.",
     )
     broker_window: int = Field(

@@ -42,9 +42,8 @@ from gateway.spool.salvage import (
 
 log = logging.getLogger(__name__)
 
-SEEN_MAX = 10_000
-"""Pairs kept per MQTT session: brokers hold a few dozen in flight, and identifiers wrap at 65,535,
-so that old pairs would take new messages for redelivered ones."""
+SEEN_MAX = 32_768
+"""Pairs kept per MQTT session: as many as `gateway.redelivery` remembers."""
 
 GROUP_BYTES_MAX = 16 * 1024 * 1024
 """A group of commits; where little space is allowed, a 16th of that."""
