@@ -280,3 +280,24 @@ def test_no_age_is_made_of_a_time_that_is_no_date(tmp_path: Path) -> None:
     assert read_all(spool) == [b"inherited t=1 5"]
     assert spool.totals().evicted == 1
     spool.close()
+
+
+@pytest.mark.parametrize("page", range(5, 60, 3))
+def test_held_rows_on_intact_pages_survive_a_damaged_file(open_spool: OpenSpool, page: int) -> None:
+    """Texts are larger than a page: one that is overwritten takes one row, or the tree alone."""
+    spool = open_spool()
+    texts = [b"%02d" % n * 3_000 for n in range(25)]
+    for n, text in enumerate(texts):
+        spool.commit(Group(held=[b'm t="%s" %d' % (text, n + 1)]))
+    spool.close()
+    content = bytearray(spool.path.read_bytes())
+    hit = slice(4096 * page, 4096 * (page + 1))
+    spared = {n for n, text in enumerate(texts) if text[:100] not in content[hit]}
+    content[hit] = b"\xaa" * 4096
+    spool.path.write_bytes(content)
+    spool = open_spool()
+    release_all(spool)
+    found = read_all(spool)
+    assert set(found) <= {b'm t="%s" %d' % (text, NOON + n + 1) for n, text in enumerate(texts)}
+    assert {int(line[5:7]) for line in found} >= spared
+    check_balance(spool)
