@@ -235,8 +235,7 @@ class Mqtt(Section):
         ge=1,
         le=10_000,
         description="Messages that may wait for the disk before the gateway reads no more for the"
-        " moment. It recognizes a repeated message among the last 10,000 of a session: more could"
-        " not be told from new ones.",
+        " moment.",
     )
     broker_window: int = Field(
         20,

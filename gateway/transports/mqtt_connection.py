@@ -103,6 +103,9 @@ class Connection(asyncio.BufferedProtocol):
         """Somebody else asked for a pause."""
         self._is_open = False
         self._is_receiving = False
+        self._has_left = False
+        self.lost = asyncio.Event()
+        """The socket is closed, by whomever."""
         self.session_present = False
         """The broker knew us: its identifiers mean what they meant before."""
         self.problems: list[str] = []
@@ -154,17 +157,28 @@ class Connection(asyncio.BufferedProtocol):
         self._read_or_not()
 
     def leave(self, why: str) -> None:
-        """Disconnect at once: the transport's `run` raises TransportError with these words.
+        """Say goodbye: the transport's `run` raises TransportError with these words.
 
-        The broker keeps what is not acknowledged. What it does not take immediately of our own
-        words is given up.
+        The broker keeps what is not acknowledged. Nothing more is taken, but read on, until the
+        broker closes: a socket that is closed while something is unread takes along what the broker
+        has not read of our acknowledgements.
         """
         self._end(TransportError(why))
         transport = self._transport
+        if transport is None or self._has_left:
+            return
+        self._has_left = True
+        self.conversation.disconnect()
+        if self._is_open:
+            transport.resume_reading()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close at once. What the broker has not taken of our own words is given up."""
+        transport, self._transport = self._transport, None
         if transport is None:
             return
-        self.conversation.disconnect()
-        self._transport = None  # once only: a closed TLS transport does not even stand questions
         if transport.get_write_buffer_size():
             transport.abort()
         else:
@@ -180,6 +194,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what arrived. An exception ends the connection: `connection_lost` gets it."""
+        if self._has_left:
+            return
         self._is_receiving = self.heard = True
         try:
             for packet in self._reader.feed(bytes(self._buffer[:nbytes])):
@@ -193,6 +209,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.lost.set()
         if self._is_receiving and exc is not None:
             self._end(exc)
         else:
@@ -254,7 +271,7 @@ class Connection(asyncio.BufferedProtocol):
         )
 
     def _read_or_not(self) -> None:
-        if self._transport is None:
+        if self._transport is None or self._has_left:
             return
         if self._has_enough or self._is_paused:
             self._transport.pause_reading()

@@ -119,6 +119,7 @@ class MemorySpool:
         self._taken: set[int] = set()
         self.group_bytes_max = min(GROUP_BYTES_MAX, max_bytes // 16)
         self.warnings: list[str] = []
+        self.opening = disk.totals
 
     def pack(self, observation: Observation) -> bytes:
         return held.pack(observation)
