@@ -266,6 +266,7 @@ class _Guest:
 
     def opened(self, connection: Connection) -> None:
         self.connection.set_result(connection)
+        connection.subscribe()
 
     def receive(self, connection: Connection, message: Message) -> None:
         if message.qos:

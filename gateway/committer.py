@@ -67,6 +67,7 @@ class _Pending(Generic[Row]):
     size: int = 0
     shares: dict[Inlet, _Share] = field(default_factory=dict)
     acknowledgements: dict[Acknowledger, list[int]] = field(default_factory=dict)
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Committer(Generic[Row]):
@@ -155,11 +156,16 @@ class Committer(Generic[Row]):
         """Keep a message's identity with the present group, to know it when it is redelivered."""
         self._pending.group.seen.setdefault(session, []).append((identifier, digest))
 
-    def forget(self, session: str) -> None:
-        """The broker knows nothing of the session any more: nor do we, from this group on."""
+    def forget(self, session: str, then: Callable[[], None]) -> None:
+        """The broker knows nothing of the session any more: nor do we, from this group on.
+
+        `then` is called when that is on disk, which is as soon as can be.
+        """
         self._pending.group.seen.pop(session, None)
         self._pending.group.forget.add(session)
+        self._pending.afterwards.append(then)
         self._arrived.set()
+        self.hurry()
 
     def hurry(self) -> None:
         """Commit now instead of at the end of the interval."""
@@ -249,7 +255,7 @@ class Committer(Generic[Row]):
             self.admission.give_back(inlet, share.size)
         for connection, identifiers in pending.acknowledgements.items():
             connection.acknowledge(identifiers)
-        for call in self.on_commit:
+        for call in (*pending.afterwards, *self.on_commit):
             call()
 
     def _add_units(self) -> None:

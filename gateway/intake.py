@@ -170,6 +170,9 @@ class Connection(Acknowledger, Protocol):
     @property
     def problems(self) -> Sequence[str]: ...
 
+    def subscribe(self) -> None:
+        """To be called in a new session, which gets no messages before."""
+
     def pause(self) -> None: ...
 
     def resume(self) -> None: ...
@@ -237,10 +240,14 @@ class MqttIntake:
         self._connection: Connection | None = None
 
     def opened(self, connection: Connection) -> None:
-        """A connection is there; without the broker's session its identifiers mean nothing."""
+        """A connection is there; without the broker's session its identifiers mean nothing.
+
+        The new session gets no messages before the old one is forgotten on disk: a crash would
+        bring them back as duplicates, and some may look like messages of the old one.
+        """
         if not connection.session_present:
             self._taken.clear()
-            self._committer.forget(self._session)
+            self._committer.forget(self._session, connection.subscribe)
         if self._connection is not None:
             self._committer.abandon(self._connection)
         self._connection = connection

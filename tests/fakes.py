@@ -131,6 +131,10 @@ class Wire:
     acknowledged: list[int] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     paused: bool = False
+    subscribed: bool = False
+
+    def subscribe(self) -> None:
+        self.subscribed = True
 
     def acknowledge(self, identifiers: Sequence[int]) -> None:
         self.acknowledged += identifiers

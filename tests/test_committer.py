@@ -356,7 +356,7 @@ async def test_a_forgotten_session_takes_its_uncommitted_messages_along() -> Non
     rig = Rig()
     async with running(rig):
         rig.committer.remember("home", 7, b"12345678")
-        rig.committer.forget("home")
+        rig.committer.forget("home", lambda: None)
         rig.committer.remember("home", 8, b"87654321")
         rig.committer.hurry()
         await turns()

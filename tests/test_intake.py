@@ -250,6 +250,18 @@ async def test_identifiers_mean_nothing_once_the_broker_lost_the_session() -> No
     assert rig.disk.groups[0].forget == {"session"}
 
 
+async def test_a_new_session_gets_messages_only_once_the_old_one_is_forgotten_on_disk() -> None:
+    """Else a crash brings them back, and some may look like messages of the old one."""
+    rig = Mqtt()
+    rig.wire.session_present = False
+    rig.intake.opened(rig.wire)
+    assert rig.committer._due.is_set()
+    assert not rig.wire.subscribed
+    await rig.commit()
+    assert rig.disk.groups[0].forget == {"session"}
+    assert rig.wire.subscribed
+
+
 async def test_acknowledgements_of_an_ended_connection_are_not_gathered() -> None:
     rig = Mqtt()
     rig.intake.opened(rig.wire)

@@ -18,6 +18,7 @@ import asyncio
 import math
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
 import aiomqtt
@@ -88,7 +89,7 @@ class MqttTransport:
 
     async def _converse(self, opened: Opened, receive: Receive, *, mqtt5: bool) -> Connection:
         """One connection from beginning to end; it knows why it ended."""
-        connection = Connection(self._settings, opened, receive, mqtt5=mqtt5)
+        connection = Connection(self._settings, partial(self._greet, opened), receive, mqtt5=mqtt5)
         client = _Client(self._settings, connection, mqtt5=mqtt5)
         connection.conversation = client
         await self._dialer.dial(connection)
@@ -105,6 +106,20 @@ class MqttTransport:
                 connection.close()
                 chores.cancel()
         return connection
+
+    def _greet(self, opened: Opened, connection: Connection) -> None:
+        """Hand the connection on, and say whether the session is the one that we know.
+
+        One that has never been subscribed is as good as new: whoever made it died before the old
+        one was forgotten.
+        """
+        if not self._state.subscriptions(self._name):
+            connection.session_present = False
+        if connection.session_present:
+            connection.subscribe()
+        else:
+            self._remember(connection, ())
+        opened(connection)
 
     async def _attend(self, connection: Connection, client: "_Client") -> None:
         """Whatever a connection needs beside its messages."""
@@ -127,6 +142,7 @@ class MqttTransport:
         limit, but that the connection must live: on a slow line the answers may stand behind
         megabytes of messages.
         """
+        await connection.may_subscribe.wait()
         wanted = {subscription.filter for subscription in self._settings.subscriptions}
         stale = self._state.subscriptions(self._name) - wanted
         self._remember(connection, wanted | stale)

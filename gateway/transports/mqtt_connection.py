@@ -114,6 +114,7 @@ class Connection(asyncio.BufferedProtocol):
         self.heard = False
         """Something arrived since this was last set to False."""
         self.accepted = asyncio.Event()
+        self.may_subscribe = asyncio.Event()
         self.subscribed = asyncio.Event()
         """The broker has answered about every subscription."""
         self.refused_version = False
@@ -146,6 +147,10 @@ class Connection(asyncio.BufferedProtocol):
         if self._has_enough and not self._is_beyond(0.5):
             self._has_enough = False
             self._read_or_not()
+
+    def subscribe(self) -> None:
+        """Ask for messages: in a new session nobody does before."""
+        self.may_subscribe.set()
 
     def pause(self) -> None:
         """Read nothing for a moment: what the broker sends meanwhile waits on its side."""

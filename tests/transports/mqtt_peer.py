@@ -43,6 +43,8 @@ class Consumer:
         self._acknowledges = acknowledges
         self.connections: list[Connection] = []
         self.messages: list[Message] = []
+        self.subscribes = True
+        """At once, also in a new session."""
 
     @property
     def payloads(self) -> list[str]:
@@ -54,6 +56,8 @@ class Consumer:
 
     def opened(self, connection: Connection) -> None:
         self.connections.append(connection)
+        if self.subscribes:
+            connection.subscribe()
 
     def receive(self, connection: Connection, message: Message) -> None:
         assert self.connections, "a message before opened()"

@@ -73,6 +73,43 @@ async def test_what_was_not_acknowledged_comes_back_and_nothing_else(
     assert third.payloads == ["last"]
 
 
+async def test_a_new_session_has_no_subscriptions_until_it_is_told(
+    broker: Mosquitto, settings: BrokerSettings, state: MqttState
+) -> None:
+    transport = MqttTransport("home", settings, state)
+    consumer = Consumer()
+    consumer.subscribes = False
+    async with asyncio.TaskGroup() as tasks:
+        visit = tasks.create_task(consumer.run(transport))
+        await until(lambda: consumer.connections)
+        await publish(broker, ["for nobody"])
+        assert not consumer.connections[0].session_present
+        consumer.connections[0].subscribe()
+        await until(consumer.connections[0].subscribed.is_set)
+        await publish(broker, ["for us"])
+        await until(lambda: consumer.messages)
+        visit.cancel()
+    assert consumer.payloads == ["for us"]
+
+
+async def test_a_session_that_was_made_and_never_used_is_a_new_one(
+    broker: Mosquitto, settings: BrokerSettings, state: MqttState
+) -> None:
+    """The gateway died before it had noted that the broker had lost the one before."""
+    transport = MqttTransport("home", settings, state)
+    first = Consumer()
+    first.subscribes = False
+    async with asyncio.TaskGroup() as tasks:
+        visit = tasks.create_task(first.run(transport))
+        await until(lambda: first.connections)
+        visit.cancel()
+    second = Consumer()
+    async with second.running(transport) as connection:
+        assert not connection.session_present
+    async with Consumer().running(transport) as connection:
+        assert connection.session_present
+
+
 async def test_a_backlog_comes_whole_and_in_order(
     broker: Mosquitto, settings: BrokerSettings, state: MqttState
 ) -> None:
