@@ -9,7 +9,7 @@ then, so that messages acknowledged since come back, and messages that came sinc
 Seen with mosquitto 2.0.11, and here where `leaky`: after a client has come back to messages that it
 had not acknowledged, its first acknowledgement lets everything out that is queued.
 
-Limits: one session sees every topic; nothing expires; the queue has no bound
+Limits: a subscription is to every topic; nothing expires; the queue has no bound
 (`max_queued_messages 0`). QoS 2 is not offered.
 """
 
@@ -51,13 +51,19 @@ class Session(Generic[P]):
     """Sent and not acknowledged, in order."""
     send: Callable[[Packet[P]], None] | None = None
     """The way to the client while it is connected."""
+    subscribed: bool = False
+    """A new session gets nothing before."""
     leaks: bool = False
     """The next acknowledgement opens the window wide."""
 
     def copy(self) -> Self:
         """Return what would be written to the disk."""
         return type(self)(
-            self.last_identifier, self.window, self.queue.copy(), self.in_flight.copy()
+            self.last_identifier,
+            self.window,
+            self.queue.copy(),
+            self.in_flight.copy(),
+            subscribed=self.subscribed,
         )
 
 
@@ -93,6 +99,10 @@ class Broker(Generic[P]):
         self._fill_window(session)
         return present
 
+    def subscribe(self, client_id: str) -> None:
+        """What is published from now on is for this client too."""
+        self.sessions[client_id].subscribed = True
+
     def disconnect(self, client_id: str) -> None:
         """The client is gone; its session stays."""
         session = self.sessions.get(client_id)
@@ -100,8 +110,10 @@ class Broker(Generic[P]):
             session.send = None
 
     def publish(self, publication: P) -> None:
-        """Hand a message to every session, or keep it there."""
+        """Hand a message to every session that wants it, or keep it there."""
         for session in self.sessions.values():
+            if not session.subscribed:
+                continue
             if publication.qos:
                 session.queue.append(publication)
                 self._fill_window(session)

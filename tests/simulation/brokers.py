@@ -56,6 +56,8 @@ class BrokerSite:
         self.world, self.book, self.name = world, book, name
         self.rng = world.chance("network", name)
         self.sessions: Broker[Published] = Broker(first_identifier=first_identifier, leaky=leaky)
+        self.known: set[str] = set()
+        """The client ids whose sessions the gateway has noted on disk to have subscribed."""
         self.connections: dict[str, Connection] = {}
         """By client id: the ones that the broker believes in."""
         self.away = False
@@ -150,6 +152,20 @@ class Connection:
                 self._read_on()
             self.site.world.moment(Moment.ACKNOWLEDGING)
 
+    def greet(self) -> None:
+        """As the real one: a session that was never subscribed is as good as new."""
+        if self._client_id not in self.site.known:
+            self.session_present = False
+        if self.session_present:
+            self.subscribe()
+        else:
+            self.site.known.discard(self._client_id)
+
+    def subscribe(self) -> None:
+        if self._process.alive and not self.ended.done():
+            self.site.known.add(self._client_id)
+            self.site.world.later(self.site.latency_s(), self._subscription_arrives)
+
     def pause(self) -> None:
         self._paused = True
 
@@ -232,6 +248,10 @@ class Connection:
             self._end(error)
         self._has_enough |= len(self._waiting) > self._limit
 
+    def _subscription_arrives(self) -> None:
+        if not self._lost and self._is_current():
+            self.site.sessions.subscribe(self._client_id)
+
     def _acknowledgements_arrive(self) -> None:
         identifiers, self._leaving = self._leaving, []
         if self._lost or not self._is_current():
@@ -260,6 +280,7 @@ class SimulatedBroker:
             self._site, self._process, self._client_id, receive, self._limit, mqtt5=self._mqtt5
         )
         self._process.on_death(lambda: connection.cut(0.0, 0.0))
+        connection.greet()
         self._site.world.note(
             self._site.name, "connected", "present" if connection.session_present else "new"
         )

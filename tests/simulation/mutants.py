@@ -89,6 +89,7 @@ def keep_the_ring_of_a_lost_session() -> Iterator[None]:
         present, connection.session_present = connection.session_present, True
         opened(self, connection)
         connection.session_present = present
+        connection.subscribe()
 
     with patch.object(MqttIntake, "opened", as_if_present):
         yield
@@ -217,4 +218,17 @@ def hurry_for_room() -> Iterator[None]:
             await self._changed.wait()
 
     with patch.object(Committer, "ready", ready):
+        yield
+
+
+@mutant
+def subscribe_before_the_old_session_is_forgotten() -> Iterator[None]:
+    """Once a real one."""
+    opened = MqttIntake.opened
+
+    def at_once(self: MqttIntake, connection: Connection) -> None:
+        connection.subscribe()
+        opened(self, connection)
+
+    with patch.object(MqttIntake, "opened", at_once):
         yield

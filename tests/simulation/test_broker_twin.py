@@ -105,6 +105,7 @@ class Both:
         self._packets.clear()
         assert self._twin.connect("c", self._packets.append) == self._wire.session_present
         self._wire.subscribe()
+        self._twin.subscribe("c")
         self.unacknowledged = []
         self.compare()
 

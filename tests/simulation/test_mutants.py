@@ -11,6 +11,7 @@ SEEDS = 40
 FAMILIES = {
     "acknowledge-on-a-newer-connection": Family.AMNESIA,
     "keep-the-ring-of-a-lost-session": Family.AMNESIA,
+    "subscribe-before-the-old-session-is-forgotten": Family.AMNESIA,
 }
 """Where identifiers have to meet again; a storm is enough for the others."""
 
@@ -19,6 +20,7 @@ WORDS = {
     "acknowledge-on-a-newer-connection": "acknowledged and on no disk",
     "skip-the-redelivery-check": "becomes a second point",
     "keep-the-ring-of-a-lost-session": "acknowledged and on no disk",
+    "subscribe-before-the-old-session-is-forgotten": "acknowledged and on no disk",
     "drop-on-400": "leaves the spool that InfluxDB does not have",
     "settle-before-delivery": "leaves the spool that InfluxDB does not have",
     "forget-a-part-of-a-batch": "leaves the spool that InfluxDB does not have",

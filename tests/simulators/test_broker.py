@@ -19,6 +19,7 @@ class Client:
     def __init__(self, broker: Broker[Note]) -> None:
         self.packets: list[Packet[Note]] = []
         self.session_present = broker.connect("c", self.packets.append)
+        broker.subscribe("c")
 
     def texts(self) -> str:
         return "".join(packet.publication.text for packet in self.packets)
@@ -42,6 +43,20 @@ def test_a_session_keeps_what_comes_while_its_client_is_away() -> None:
     client = Client(broker)
     assert client.session_present
     assert client.packets == [Packet(Note("b"), 1, duplicate=False)]
+
+
+def test_a_session_without_a_subscription_gets_nothing() -> None:
+    broker: Broker[Note] = Broker()
+    packets: list[Packet[Note]] = []
+    broker.connect("c", packets.append)
+    publish(broker, "a")
+    broker.subscribe("c")
+    publish(broker, "b")
+    assert [packet.publication.text for packet in packets] == ["b"]
+    broker.restart()
+    publish(broker, "c")
+    assert broker.connect("c", packets.append)
+    assert [packet.publication.text for packet in packets] == ["b", "b", "c"]
 
 
 def test_what_was_not_acknowledged_comes_first_with_its_old_identifier() -> None:
@@ -74,6 +89,7 @@ def test_a_client_may_want_a_smaller_window() -> None:
     broker: Broker[Note] = Broker()
     packets: list[Packet[Note]] = []
     broker.connect("c", packets.append, receive_maximum=3)
+    broker.subscribe("c")
     publish(broker, "abcde")
     assert len(packets) == 3
 
