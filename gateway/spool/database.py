@@ -30,6 +30,7 @@ from gateway.spool.examine import (
     stated_tables,
 )
 from gateway.spool.mishaps import DAMAGE, DamagedError, is_damage, store_error
+from gateway.spool.pages import PAGE_SIZE
 from gateway.spool.remains import lenient_text
 from gateway.spool.salvage import (
     Check,
@@ -57,7 +58,6 @@ _WAL_BYTES_MIN = 64 * 1024
 _GROWTH = 3
 """What a group may add to log and file, beside its own size: it stands in both for a while."""
 
-_PAGE_BYTES = 4096
 _SEEN_PAIR = Struct(">H8s")
 _BUSY_S = 5.0
 
@@ -364,7 +364,7 @@ def _connection(path: Path, wal_bytes: int) -> sqlite3.Connection:
         # Where SQLite is built to overwrite what it deletes, as in Debian, that doubles the bytes
         # written per delivered batch.
         db.execute("PRAGMA secure_delete = OFF")
-        db.execute(f"PRAGMA wal_autocheckpoint = {wal_bytes // (2 * _PAGE_BYTES)}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {wal_bytes // (2 * PAGE_SIZE)}")
         db.execute(f"PRAGMA journal_size_limit = {wal_bytes}")
         on_error.pop_all()
     return db
