@@ -26,7 +26,7 @@ RELIEF = -0.5
 """Stopped sources go on when the store's pressure is so low again."""
 
 FADING = 0.9
-"""How much of what a source brought counts after another commit."""
+"""How much of what a source brought counts after another commit, while there is ample room."""
 
 
 class WhenFull(StrEnum):
