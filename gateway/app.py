@@ -189,7 +189,7 @@ async def _assemble(config: Config, edges: Edges, stop: asyncio.Event) -> AsyncI
         opened = await stack.enter_async_context(edges.open(config, stop))
         store, worker, _ = opened
         ledger = Ledger()
-        ledger.open_store(store.totals())
+        ledger.open_store(store.opening)
         catalogue = Catalogue(await worker.call(store.pins))
         committer: Committer[Any] = Committer(
             store,

@@ -23,7 +23,7 @@ from gateway.config.models import Config, InfluxDB
 from gateway.config.sources import Mqtt, Serial
 from gateway.errors import DiskFullError
 from gateway.intake import Connection, Message
-from gateway.model import Batch, DeadLetter, Pin, Sink, Store
+from gateway.model import Batch, DeadLetter, Pin, Sink, Store, Totals
 from gateway.settings import broker_settings, influx_target, port_settings
 from gateway.sinks.influxdb import InfluxSink
 from gateway.spool import worker
@@ -61,6 +61,10 @@ class Keeper(Store[Any], Protocol):
     @property
     def warnings(self) -> Sequence[str]:
         """What the operator should know about the file, since it was opened."""
+
+    @property
+    def opening(self) -> Totals:
+        """The counts when it was opened, before what damage had cost was counted."""
 
     def pins(self) -> list[Pin]:
         """Blocking: the types that fields have."""

@@ -12,7 +12,6 @@ source.
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -41,12 +40,10 @@ from gateway.model import (
     TimeSource,
 )
 from gateway.normalize import Normalizer
+from gateway.redelivery import Ring
 from gateway.topics import Router
 
 log = logging.getLogger(__name__)
-
-MESSAGES_REMEMBERED = 10_000
-"""QoS 1 messages per session that a redelivery is compared with (decision 4)."""
 
 TOPIC_MAX = 1_024
 """Characters of a topic; MQTT allows 65,535 bytes, and topics are what caches remember."""
@@ -235,14 +232,14 @@ class MqttIntake:
         self._clock = clock
         self._inlet = committer.admission.inlet(account, when_full, valve=self)
         self._session = session
-        self._seen = OrderedDict(seen)
+        self._taken = Ring(seen)
         self._hurry_at = max(window // 2, 1)
         self._connection: Connection | None = None
 
     def opened(self, connection: Connection) -> None:
         """A connection is there; without the broker's session its identifiers mean nothing."""
         if not connection.session_present:
-            self._seen.clear()
+            self._taken.clear()
             self._committer.forget(self._session)
         if self._connection is not None:
             self._committer.abandon(self._connection)
@@ -260,14 +257,15 @@ class MqttIntake:
         account.frames += 1
         account.last_frame_ns = now_ns
         digest = _digest(message) if message.qos else b""
-        if message.duplicate and self._seen.get(message.identifier) == digest:
+        if message.duplicate and self._taken.knows(message.identifier, digest):
             self._lose(Stage.REPEATED_FRAME, Reason.REDELIVERED, message, now_ns)
         else:
             observations = self._process(message, now_ns)
             if observations:
                 self._committer.add(self._inlet, observations)
             if message.qos:
-                self._remember(message.identifier, digest, connection.unacknowledged_messages)
+                self._taken.add(message.identifier, digest)
+                self._committer.remember(self._session, message.identifier, digest)
         if message.qos:
             self._committer.acknowledge_later(connection, message.identifier)
             if connection.unacknowledged_messages >= self._hurry_at:
@@ -313,15 +311,6 @@ class MqttIntake:
         return subscription.pipeline.process(
             Frame(message.payload, now_ns, message.topic, captures)
         )
-
-    def _remember(self, identifier: int, digest: bytes, unacknowledged: int) -> None:
-        """Know the message again; those that the broker will bring back are kept in any case."""
-        seen = self._seen
-        seen[identifier] = digest
-        seen.move_to_end(identifier)
-        if len(seen) > MESSAGES_REMEMBERED + unacknowledged:
-            seen.popitem(last=False)
-        self._committer.remember(self._session, identifier, digest)
 
     def _lose(self, stage: Stage, reason: Reason, message: Message, now_ns: int) -> None:
         example = f"{message.topic} ".encode() + message.payload[:100]

@@ -13,7 +13,6 @@ from gateway.backoff import Backoff
 from gateway.errors import TransportError
 from gateway.framing.delimited import Lines
 from gateway.intake import (
-    MESSAGES_REMEMBERED,
     TOPIC_MAX,
     MqttIntake,
     Pipeline,
@@ -253,19 +252,6 @@ async def test_identifiers_mean_nothing_once_the_broker_lost_the_session() -> No
     assert rig.disk.groups[0].forget == {"session"}
 
 
-async def test_what_is_not_acknowledged_is_known_again_however_much_it_is() -> None:
-    rig = Mqtt()
-    count = MESSAGES_REMEMBERED + 100
-    for number in range(1, count + 1):
-        rig.wire.unacknowledged_messages = number
-        rig.receive(b"1", identifier=number)
-    rig.intake.opened(Wire())
-    for number in range(1, count + 1):
-        rig.receive(b"1", identifier=number, duplicate=True)
-    assert rig.account.observations == count
-    assert rig.account.repeated_frames == count
-
-
 async def test_acknowledgements_of_an_ended_connection_are_not_gathered() -> None:
     rig = Mqtt()
     rig.intake.opened(rig.wire)
@@ -286,13 +272,6 @@ async def test_a_topic_too_long_to_be_remembered_is_counted_and_acknowledged() -
     assert rig.wire.acknowledged == [1]
     assert rig.ledger.losses["home", Stage.MALFORMED, Reason.TOO_LONG].count == 1
     assert rig.balanced()
-
-
-async def test_the_memory_of_messages_is_bounded() -> None:
-    rig = Mqtt()
-    for _ in range(MESSAGES_REMEMBERED + 100):
-        rig.receive(b"1")
-    assert len(rig.intake._seen) == MESSAGES_REMEMBERED
 
 
 async def test_half_a_window_of_waiting_messages_is_committed_at_once() -> None:

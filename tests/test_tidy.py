@@ -37,6 +37,7 @@ CORE = {
     "series",
     "backoff",
     "batch_size",
+    "redelivery",
     "topics",
     "payloads",
     "objects",
@@ -78,7 +79,8 @@ IMPURE = {
     "sqlite3",
 }
 PURE_STDLIB_ROOTS = {
-    "ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
+    "array", "ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum",
+    "functools",
     "hashlib", "importlib", "itertools", "json", "math", "operator", "pkgutil", "re", "string",
     "struct", "types", "typing", "unicodedata", "zoneinfo",
 }  # fmt: skip

@@ -234,9 +234,8 @@ class Mqtt(Section):
         5_000,
         ge=1,
         le=10_000,
-        description="Messages that may wait for the disk before the gateway disconnects. It"
-        " recognizes a repeated message among the last 10,000 of a session: more could not be"
-        " told from new ones.",
+        description="Messages that may wait for the disk before the gateway reads no more for the"
+        " moment.",
     )
     broker_window: int = Field(
         20,

@@ -35,6 +35,11 @@ def missing_lines(counts: Counts) -> int:
     return came - sum(counts.get(name, 0) for name in went)
 
 
+def add_up(counts: Counts) -> bool:
+    """Whether they may be true."""
+    return not missing_lines(counts) and all(count >= 0 for count in counts.values())
+
+
 def add(counts: Counts, name: str, number: int) -> None:
     """Raise a count."""
     counts[name] = counts.get(name, 0) + number

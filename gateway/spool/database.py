@@ -21,7 +21,7 @@ from struct import Struct
 from typing import ClassVar
 
 from gateway.model import Group, Pin, Row, Totals
-from gateway.spool.counts import Counts, load_counts, missing_lines, save_counts, to_totals
+from gateway.spool.counts import Counts, add_up, load_counts, save_counts, to_totals
 from gateway.spool.examine import (
     Format,
     check_schema,
@@ -42,9 +42,8 @@ from gateway.spool.salvage import (
 
 log = logging.getLogger(__name__)
 
-SEEN_MAX = 10_000
-"""Pairs kept per MQTT session: brokers hold a few dozen in flight, and identifiers wrap at 65,535,
-so that old pairs would take new messages for redelivered ones."""
+SEEN_MAX = 32_768
+"""Pairs kept per MQTT session: as many as `gateway.redelivery` remembers."""
 
 GROUP_BYTES_MAX = 16 * 1024 * 1024
 """A group of commits; where little space is allowed, a 16th of that."""
@@ -101,8 +100,11 @@ class Database:
         self._counts: Counts = {}
         self._connection: sqlite3.Connection | None = None
         self._is_damaged = False
+        self._before_repair: Counts = {}
         with self._open():
             pass
+        self.opening = to_totals(self._before_repair or self._counts)
+        """The counts as they were found: what damage has cost since then is counted in `totals`."""
 
     def totals(self) -> Totals:
         """The counts as of the last transaction; cheap, any thread."""
@@ -244,7 +246,7 @@ class Database:
             db.execute("PRAGMA journal_mode = WAL")
             stored = load_counts(db)
             self._counts = stored.copy()
-            damaged = missing_lines(stored) or any(count < 0 for count in stored.values())
+            damaged = not add_up(stored)
             if damaged or self._misses_counts(stored):
                 db.execute("BEGIN IMMEDIATE")
                 lost = self._repair(db, self._counts)
@@ -307,6 +309,7 @@ class Database:
             target.execute("BEGIN")
             copy_readable(self.path, target, self.checks)
             stored = load_counts(target)
+            self._before_repair = stored.copy() if add_up(stored) else {}
             counts = stored | self._counts
             lost = self._repair(target, counts)
             save_counts(target, counts, stored)

@@ -17,6 +17,7 @@ many messages may be unacknowledged (Receive Maximum).
 import asyncio
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NoReturn
 
 import aiomqtt
@@ -47,6 +48,9 @@ __all__ = [
     "Subscription",
     "TlsSettings",
 ]
+
+LEAVE_S = 1.0
+"""For the broker to read our last acknowledgements."""
 
 TICK_S = 1.0
 """How often paho looks whether it is time for a ping."""
@@ -93,8 +97,12 @@ class MqttTransport:
             chores = tasks.create_task(self._attend(connection, client), name=f"mqtt[{self._name}]")
             try:
                 await asyncio.wait([connection.ended])
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LEAVE_S):
+                        await connection.lost.wait()
             finally:
                 connection.leave("the gateway left")
+                connection.close()
                 chores.cancel()
         return connection
 

@@ -9,8 +9,10 @@ acknowledged comes back, marked as duplicate. A session that somebody else left 
 QoS 2: there the broker gets its first answer (PUBREC) when the message is acknowledged, so that
 such a message cannot be lost either.
 
-Limits: messages and bytes that wait for their acknowledgement. Beyond them the connection ends,
-and the broker keeps the rest.
+Limits: messages and bytes that wait for their acknowledgement. Beyond them nothing more is read
+until half is acknowledged. To leave instead could go on for ever: a broker brings back at once all
+that it has sent (mosquitto 2.0, once its client came back: all that it has), and acknowledgements
+of what came before have died with their connection.
 """
 
 import asyncio
@@ -95,8 +97,15 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting: dict[int, int] = {}
         """The sizes of the messages that are not acknowledged, by identifier."""
         self._exactly_once: set[int] = set()
+        self._has_enough = False
+        """Too much waits for its acknowledgement."""
+        self._is_paused = False
+        """Somebody else asked for a pause."""
         self._is_open = False
         self._is_receiving = False
+        self._has_left = False
+        self.lost = asyncio.Event()
+        """The socket is closed, by whomever."""
         self.session_present = False
         """The broker knew us: its identifiers mean what they meant before."""
         self.problems: list[str] = []
@@ -134,28 +143,42 @@ class Connection(asyncio.BufferedProtocol):
             answers += identifier.to_bytes(2, "big")
             self._exactly_once.discard(identifier)
         self.write(answers)
+        if self._has_enough and not self._is_beyond(0.5):
+            self._has_enough = False
+            self._read_or_not()
 
     def pause(self) -> None:
         """Read nothing for a moment: what the broker sends meanwhile waits on its side."""
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._is_paused = True
+        self._read_or_not()
 
     def resume(self) -> None:
-        if self._transport is not None:
-            self._transport.resume_reading()
+        self._is_paused = False
+        self._read_or_not()
 
     def leave(self, why: str) -> None:
-        """Disconnect at once: the transport's `run` raises TransportError with these words.
+        """Say goodbye: the transport's `run` raises TransportError with these words.
 
-        The broker keeps what is not acknowledged. What it does not take immediately of our own
-        words is given up.
+        The broker keeps what is not acknowledged. Nothing more is taken, but read on, until the
+        broker closes: a socket that is closed while something is unread takes along what the broker
+        has not read of our acknowledgements.
         """
         self._end(TransportError(why))
         transport = self._transport
+        if transport is None or self._has_left:
+            return
+        self._has_left = True
+        self.conversation.disconnect()
+        if self._is_open:
+            transport.resume_reading()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Close at once. What the broker has not taken of our own words is given up."""
+        transport, self._transport = self._transport, None
         if transport is None:
             return
-        self.conversation.disconnect()
-        self._transport = None  # once only: a closed TLS transport does not even stand questions
         if transport.get_write_buffer_size():
             transport.abort()
         else:
@@ -171,6 +194,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what arrived. An exception ends the connection: `connection_lost` gets it."""
+        if self._has_left:
+            return
         self._is_receiving = self.heard = True
         try:
             for packet in self._reader.feed(bytes(self._buffer[:nbytes])):
@@ -184,6 +209,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.lost.set()
         if self._is_receiving and exc is not None:
             self._end(exc)
         else:
@@ -232,15 +258,25 @@ class Connection(asyncio.BufferedProtocol):
             if message.qos == _EXACTLY_ONCE:
                 self._exactly_once.add(identifier)
             self._receive(self, message)
-            self._check_limits()
+            if not self._has_enough and self._is_beyond(1.0):
+                self._has_enough = True
+                self._read_or_not()
 
-    def _check_limits(self) -> None:
-        count, size = len(self._waiting), self.unacknowledged_bytes
+    def _is_beyond(self, share: float) -> bool:
+        """Whether more than this part of what may wait does."""
         settings = self._settings
-        if count > settings.max_unacknowledged_messages or size > settings.max_unacknowledged_bytes:
-            self.leave(
-                f"{count} messages ({size} bytes) wait for the disk: the broker keeps the others"
-            )
+        return (
+            len(self._waiting) > share * settings.max_unacknowledged_messages
+            or self.unacknowledged_bytes > share * settings.max_unacknowledged_bytes
+        )
+
+    def _read_or_not(self) -> None:
+        if self._transport is None or self._has_left:
+            return
+        if self._has_enough or self._is_paused:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _take_answer(self, packet: bytes) -> None:
         self.conversation.take(packet)

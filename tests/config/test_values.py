@@ -3,7 +3,6 @@
 import pytest
 
 from gateway.quantities import QUANTITIES
-from gateway.spool.database import SEEN_MAX
 from tests.config.conftest import Load, Problems
 
 SERIAL = '[[serial]]\nname = "s"\nport = "/dev/ttyS0"\ndecoder = "text"\n'
@@ -199,7 +198,7 @@ def test_every_quantity_takes_its_own_unit(problems: Problems) -> None:
     assert problems(SERIAL + "\n".join(rules)) == []
 
 
-@pytest.mark.parametrize(("number", "is_taken"), [(SEEN_MAX, True), (SEEN_MAX + 1, False)])
+@pytest.mark.parametrize(("number", "is_taken"), [(10_000, True), (10_001, False)])
 def test_no_more_may_wait_than_is_recognized_when_it_comes_again(
     problems: Problems, number: int, *, is_taken: bool
 ) -> None:

@@ -18,7 +18,7 @@ from tests.load.publisher import device, reading
 from tests.load.tap import Delivery
 from tests.load.wire import DEVICES
 
-MESSAGES_REMEMBERED = 10_000
+MESSAGES_REMEMBERED = 32_768
 SHOWN = 5
 
 

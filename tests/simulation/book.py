@@ -21,15 +21,20 @@ from dataclasses import dataclass, field
 from gateway.model import DeadLetter, Group
 from simulators.influxdb import Influx
 from simulators.line_protocol import parse
-from tests.simulation.spool import Row
+from tests.simulation.machine import Machine
+from tests.simulation.spool import HeldRow, Row
 from tests.simulation.world import SECOND_NS, World
 
-NEIGHBOURS_NS = 2_000
-"""Points that would meet at one nanosecond move on by one each: so many may at most."""
+NEIGHBOURS_NS = 20_000_000
+"""Points that would meet at one nanosecond move on, after a setback of the clock by up to 256 us
+each; what is read at once are a few dozen."""
 
 FUTURE_NS = 60 * SECOND_NS
 PAST_NS = 7 * 86_400 * SECOND_NS
 """A device time outside of these around its arrival is not believed."""
+
+DATES_NS = 30 * 366 * 86_400 * SECOND_NS
+"""What is below is no date but a time since the machine's start."""
 
 PointKey = tuple[str, int]
 
@@ -62,21 +67,25 @@ class Reading:
     def takes(self, time_ns: int) -> bool:
         """Whether the time is one that the reading's point may have."""
         return any(
-            0 <= time_ns - self._time_of(arrival) < NEIGHBOURS_NS for arrival in self.arrivals
+            0 <= time_ns - time_of(self.device_ns, arrival) < NEIGHBOURS_NS
+            for arrival in self.arrivals
         )
 
-    def _time_of(self, arrival_ns: int) -> int:
-        if self.device_ns is None or not -FUTURE_NS <= arrival_ns - self.device_ns <= PAST_NS:
-            return arrival_ns
-        return self.device_ns
+
+def time_of(device_ns: int | None, arrival_ns: int) -> int:
+    """The device's time where it is to be believed; a line that is held has that of its arrival."""
+    if device_ns is None or not -FUTURE_NS <= arrival_ns - device_ns <= PAST_NS:
+        return arrival_ns
+    return device_ns
 
 
 class Book:
     """All readings and all points."""
 
-    def __init__(self, world: World, influx: Influx) -> None:
+    def __init__(self, world: World, influx: Influx, machine: Machine) -> None:
         self._world = world
         self._influx = influx
+        self._machine = machine
         self._by_content: defaultdict[tuple[str, str], list[Reading]] = defaultdict(list)
         self._by_arrival: defaultdict[str, list[tuple[int, int, Reading]]] = defaultdict(list)
         """Of devices that say the same again and again: arrival, number, reading."""
@@ -87,8 +96,9 @@ class Book:
         self._dead: set[PointKey] = set()
         self._evicted: set[PointKey] = set()
         self._poisoned: set[str] = set()
-        self.max_age_ns: int | None = None
-        """What is older may be evicted."""
+        self.evictions = 0
+        self.may_evict_old = False
+        self.dead_undated = 0
         self.readings = 0
         self.arrivals = 0
         self.acknowledged = 0
@@ -105,9 +115,8 @@ class Book:
             self._by_content[reading.series, reading.fields].append(reading)
         return reading
 
-    def arrived(self, reading: Reading) -> None:
-        """The reading is handed to the gateway, whole."""
-        now_ns = self._world.wall_ns()
+    def arrived(self, reading: Reading, now_ns: int) -> None:
+        """The reading is handed to the gateway, whole, at what its clock calls now."""
         self.arrivals += 1
         reading.arrivals.append(now_ns)
         entry = (now_ns, reading.number, reading)
@@ -117,14 +126,30 @@ class Book:
     def committed(self, group: Group[bytes]) -> None:
         for line in (*group.rows, *group.droppable):
             series, fields, stamp = line.decode().split(" ")
-            key = (series, int(stamp))
-            known = self._points.get(key)
-            if known not in (None, fields):
-                self._violate(f"the point {key} changes from [{known}] to [{fields}]")
-            self._lines[line] = key
-            self._points[key] = fields
-            if known is None and not series.startswith("units,"):
-                self._claim(key, fields)
+            self._enter(line, (series, int(stamp)), fields, is_new=True)
+        for line in (*group.held, *group.held_droppable):
+            series, fields, *_, stamp = line.decode().split(" ")
+            if int(stamp) >= DATES_NS:
+                self._violate(f"held with a date: {line!r}")
+            if not series.startswith("units,"):
+                self._claim((series, int(stamp)), fields)
+
+    def released(self, lines: Sequence[tuple[bytes, bytes]], start_ns: int) -> None:
+        """Held lines get their time, by the date of the machine's start."""
+        if start_ns not in self._machine.start_dates:
+            self._violate(f"the machine did not start at {start_ns}")
+        for held, line in lines:
+            series, fields, *stated, stamp = held.decode().split(" ")
+            time_ns = time_of(int(stated[0]) if stated else None, int(stamp) + start_ns)
+            if line != f"{series} {fields} {time_ns}".encode():
+                self._violate(f"{held!r} becomes {line!r}, started at {start_ns}")
+            self._enter(line, (series, time_ns), fields, is_new=False)
+
+    def buried(self, row: HeldRow) -> None:
+        """Held lines are dead: the machine was started again."""
+        self.dead_undated += len(row.lines)
+        if row.boot == self._machine.boot:
+            self._violate(f"dead though the machine still runs, such as {row.lines[0]!r}")
 
     def acknowledged_to_broker(self, reading: Reading) -> None:
         if reading.acknowledged:
@@ -154,11 +179,11 @@ class Book:
             elif self._influx.points.get(key) is None:
                 self._violate(f"a line leaves the spool that InfluxDB does not have: {line!r}")
 
-    def evicted(self, row: Row) -> None:
+    def evicted(self, row: Row | HeldRow, too_old: bool) -> None:  # noqa: FBT001 -- a callback's
         """The row leaves the spool because it is full, or the row is old."""
-        self._evicted.update(self._lines[line] for line in row.lines)
-        age_ns = self._world.wall_ns() - row.committed_ns
-        if not row.droppable and (self.max_age_ns is None or age_ns < self.max_age_ns):
+        self.evictions += len(row.lines)
+        self._evicted.update(self._lines[line] for line in row.lines if line in self._lines)
+        if not (row.droppable or (too_old and self.may_evict_old)):
             self._violate(f"evicted without need, such as {row.lines[0]!r}")
 
     def close(self, pending: Sequence[bytes]) -> None:
@@ -182,10 +207,17 @@ class Book:
         return len(self._points)
 
     def dead(self) -> int:
-        return len(self._dead)
+        return len(self._dead) + self.dead_undated
 
-    def evictions(self) -> int:
-        return len(self._evicted)
+    def _enter(self, line: bytes, key: PointKey, fields: str, *, is_new: bool) -> None:
+        """A line is on disk, and will be sent; a new one is the point of a reading."""
+        known = self._points.get(key)
+        if known not in (None, fields):
+            self._violate(f"the point {key} changes from [{known}] to [{fields}]")
+        self._lines[line] = key
+        self._points[key] = fields
+        if is_new and known is None and not key[0].startswith("units,"):
+            self._claim(key, fields)
 
     def _claim(self, key: PointKey, fields: str) -> None:
         """Find the reading that the point belongs to."""

@@ -118,7 +118,7 @@ class Connection:
         self._leaving: list[int] = []
         self._lost = False
         """Nothing passes any more."""
-        self._paused = False
+        self._has_enough = self._paused = False
         self.problems: list[str] = []
         self.ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         older = site.connections.get(client_id)
@@ -145,6 +145,9 @@ class Connection:
             if not self._leaving:
                 self.site.world.later(self.site.latency_s(), self._acknowledgements_arrive)
             self._leaving.append(identifier)
+            if self._has_enough and 2 * len(self._waiting) <= self._limit:
+                self._has_enough = False
+                self._read_on()
             self.site.world.moment(Moment.ACKNOWLEDGING)
 
     def pause(self) -> None:
@@ -152,6 +155,9 @@ class Connection:
 
     def resume(self) -> None:
         self._paused = False
+        self._read_on()
+
+    def _read_on(self) -> None:
         if self._arriving:
             self.site.world.later(0.0, self._packets_arrive)
 
@@ -190,7 +196,7 @@ class Connection:
         self._arriving.append(packet)
 
     def _packets_arrive(self) -> None:
-        if self._paused:
+        if self._paused or self._has_enough:
             return
         packets, self._arriving = self._arriving[:READ_PACKETS], self._arriving[READ_PACKETS:]
         for packet in packets:
@@ -211,7 +217,7 @@ class Connection:
         else:
             published.reading.sent_as_new += 1
         site.world.note("arrived", identifier, published.reading.number, "again" * duplicate)
-        site.book.arrived(published.reading)
+        site.book.arrived(published.reading, self._process.clock())
         message = Message(
             published.topic,
             published.payload,
@@ -224,8 +230,7 @@ class Connection:
             self._receive(self, message)
         except Exception as error:  # noqa: BLE001 -- as asyncio hands it to the transport
             self._end(error)
-        if len(self._waiting) > self._limit:
-            self.leave(f"{len(self._waiting)} messages wait for the disk")
+        self._has_enough |= len(self._waiting) > self._limit
 
     def _acknowledgements_arrive(self) -> None:
         identifiers, self._leaving = self._leaving, []

@@ -150,14 +150,14 @@ class DatabaseSite:
 
     def poison(self) -> None:
         """Somebody else stores text where the gateway will store numbers."""
-        line = b'poison,device=outsider number="text" %d' % self.world.wall_ns()
+        line = b'poison,device=outsider number="text" %d' % self.world.true_ns()
         self.influx.answer(_PLACES[self.influx.version], {}, line)
 
     def _retry_after(self) -> str:
         seconds = self._rng.randrange(1, 120)
         if self._rng.random() < 0.5:
             return str(seconds)
-        return formatdate(self.world.wall_ns() / SECOND_NS + seconds, usegmt=True)
+        return formatdate(self.world.true_ns() / SECOND_NS + seconds, usegmt=True)
 
     def _write(self, parameters: dict[str, str], headers: dict[str, str], body: bytes) -> Answer:
         plain = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body

@@ -20,18 +20,21 @@ from tests.simulation.database import DatabaseSite
 from tests.simulation.devices import Speaker
 from tests.simulation.edges import SimulatedEdges, Sites
 from tests.simulation.faults import Faults
+from tests.simulation.machine import Machine
 from tests.simulation.ports import PortSite
 from tests.simulation.process import Process
 from tests.simulation.scenario import Scenario
 from tests.simulation.spool import MemoryDisk
-from tests.simulation.world import SECOND_NS, World
+from tests.simulation.world import World
 
 DRAIN_S = 4 * 3600.0
 LOOK_S = 60.0
-DRAIN_LOOK_S = 10.0
+DRAIN_LOOK_S = 15.0
 RESTART_S = 5.0
 """What a supervisor waits before it starts a process again that ended by itself."""
 END_S = 6.0
+UP_S = 3_600.0
+"""Since the machine's start, when all begins: its clock is trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,18 @@ class _Day:
     def _build(self) -> None:
         scenario, world = self._scenario, self._world
         influx = Influx(scenario.version)
-        book = Book(world, influx)
-        book.max_age_ns = int(scenario.max_age_s * SECOND_NS) or None
-        disk = MemoryDisk(committed=book.committed, settled=book.settled, evicted=book.evicted)
+        machine = self._machine = Machine(world, up_s=UP_S)
+        book = Book(world, influx, machine)
+        book.may_evict_old = scenario.max_age_s > 0
+        disk = MemoryDisk(
+            committed=book.committed,
+            settled=book.settled,
+            evicted=book.evicted,
+            released=book.released,
+            buried=book.buried,
+        )
         self._sites = Sites(
+            machine=machine,
             disk=disk,
             database=DatabaseSite(world, book, influx),
             brokers={
@@ -144,7 +155,7 @@ class _Day:
     async def _keep_running(self) -> None:
         """Start the gateway again whenever it has ended."""
         while not self._stopping:
-            process = self._process = Process(self._world, self._runs)
+            process = self._process = Process(self._world, self._machine, self._runs)
             task = asyncio.create_task(self._gateway(process, self._runs))
             self._runs += 1
             task.add_done_callback(process.task_done)
@@ -179,10 +190,9 @@ class _Day:
         world = self._world
         self._faults.make_well()
         started_s = world.now_s()
-        while waiting := self._inspector.waiting(self._process):
+        await _wait(world.ended, DRAIN_LOOK_S)  # what is on the network arrives
+        while not world.violation and (waiting := self._inspector.waiting(self._process)):
             await _wait(world.ended, DRAIN_LOOK_S)
-            if world.violation:
-                return
             if world.now_s() > started_s + DRAIN_S:
                 world.violate(f"waits for ever: {'; '.join(waiting)}")
         self._inspector.drained_s = world.now_s() - started_s

@@ -13,6 +13,7 @@ from gateway.model import DeadLetter, Group
 from gateway.settings import influx_target
 from tests.simulation.brokers import BrokerSite, SimulatedBroker
 from tests.simulation.database import DatabaseSite, SimulatedSink
+from tests.simulation.machine import Machine
 from tests.simulation.ports import PortSite, SimulatedPort
 from tests.simulation.process import Process, SimulatedWorker, delays
 from tests.simulation.spool import MemoryDisk, MemorySpool
@@ -23,6 +24,7 @@ from tests.simulation.world import SECOND_NS, Moment, World
 class Sites:
     """Everything that the gateway can reach."""
 
+    machine: Machine
     disk: MemoryDisk
     database: DatabaseSite
     brokers: Mapping[str, BrokerSite]
@@ -56,7 +58,8 @@ class _WatchedSpool(MemorySpool):
             disk,
             max_bytes=max_bytes,
             min_free=min_free,
-            now_ns=world.wall_ns,
+            now_ns=process.clock,
+            boot=process.clock.boot,
             max_age_ns=max_age_ns,
         )
         self._world, self._process = world, process
@@ -66,7 +69,8 @@ class _WatchedSpool(MemorySpool):
         if not self._process.alive:
             return
         super().commit(group)
-        self._world.note("committed", len(group.rows), len(group.droppable))
+        held = len(group.held) + len(group.held_droppable)
+        self._world.note("committed", len(group.rows), len(group.droppable), held)
         self._world.moment(Moment.COMMITTED)
 
     def settle(self, rows: Sequence[int], delivered: int, dead: Sequence[DeadLetter]) -> None:
@@ -79,7 +83,7 @@ class SimulatedEdges:
     """What one process has of the world."""
 
     def __init__(self, world: World, sites: Sites, process: Process) -> None:
-        self.clock = world.wall_ns
+        self.clock = process.clock
         self.rng = process.rng
         self._world, self._sites, self._process = world, sites, process
 

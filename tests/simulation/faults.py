@@ -56,7 +56,8 @@ class Faults:
         for port in self._sites.ports.values():
             port.plug()
         self._mend_disk()
-        self._sites.database.trouble = Trouble.NONE
+        self._mend_database()
+        self._sites.machine.synchronize()
 
     def _begin(self, fault: Fault) -> None:
         if self._over:
@@ -73,8 +74,8 @@ class Faults:
             self._sites.database.share = fault.amount
             self._world.later(fault.lasts_s, self._mend_database)
         elif fault.kind is Kind.CLOCK:
-            self._world.step_clock(fault.amount)
-        elif fault.kind in (Kind.KILL, Kind.KILL_AT, Kind.RESTART):
+            self._sites.machine.step(fault.amount)
+        elif fault.kind in (Kind.KILL, Kind.KILL_AT, Kind.RESTART, Kind.POWER):
             self._break_process(fault)
         else:
             self._break_disk(fault)
@@ -111,6 +112,10 @@ class Faults:
         self._gateway.stay_down(fault.lasts_s)
         if fault.kind is Kind.KILL:
             self._gateway.kill("at any time")
+        elif fault.kind is Kind.POWER:
+            self._gateway.kill("no power")
+            self._sites.machine.start_again(fault.amount)
+            self._world.later(fault.lasts_s + fault.delay_s, self._sites.machine.synchronize)
         elif fault.kind is Kind.KILL_AT:
             self._world.armed = Moment(fault.where)
         else:

@@ -26,6 +26,7 @@ from gateway.model import (
     Refused,
 )
 from gateway.normalize import Normalizer
+from gateway.redelivery import Ring
 from gateway.series import SeriesHistory
 from tests.simulation.brokers import BrokerSite, Connection
 from tests.simulation.spool import MemorySpool
@@ -76,7 +77,7 @@ def acknowledge_on_a_newer_connection() -> Iterator[None]:
 
 @mutant
 def skip_the_redelivery_check() -> Iterator[None]:
-    with patch.object(MqttIntake, "_remember", lambda *_: None):
+    with patch.object(Ring, "knows", lambda *_: False):
         yield
 
 

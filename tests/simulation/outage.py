@@ -19,6 +19,7 @@ from tests.simulation.book import Book, Reading
 from tests.simulation.brokers import BrokerSite, Published
 from tests.simulation.database import DatabaseSite, Trouble
 from tests.simulation.edges import SimulatedEdges, Sites
+from tests.simulation.machine import Machine
 from tests.simulation.process import Process
 from tests.simulation.scenario import MIB, Scenario
 from tests.simulation.spool import MemoryDisk
@@ -26,6 +27,7 @@ from tests.simulation.world import SECOND_NS, World
 
 DEVICES = 10
 BEFORE_S = 60.0
+UP_S = 3_600.0
 LOOK_S = 1.0
 COMMITTED_WITHIN_NS = 2 * SECOND_NS
 
@@ -33,15 +35,15 @@ COMMITTED_WITHIN_NS = 2 * SECOND_NS
 class Tally(Book):
     """Judges by number; the point of a reading that is home is forgotten."""
 
-    def __init__(self, world: World, influx: Influx) -> None:
-        super().__init__(world, influx)
+    def __init__(self, world: World, influx: Influx, machine: Machine) -> None:
+        super().__init__(world, influx, machine)
         self.on_disk: set[int] = set()
         self._ever_on_disk = bytearray(8 * MIB)
         """By number: 1 where it was committed."""
         self.home = 0
         self._world, self._influx = world, influx
 
-    def arrived(self, reading: Reading) -> None:
+    def arrived(self, reading: Reading, now_ns: int) -> None:
         """Its time is judged when it is committed."""
 
     def committed(self, group: Group[bytes]) -> None:
@@ -49,7 +51,7 @@ class Tally(Book):
             number = _number(line)
             if not number:
                 continue
-            late_ns = self._world.wall_ns() - int(line.rsplit(b" ", 1)[1])
+            late_ns = self._world.true_ns() - int(line.rsplit(b" ", 1)[1])
             if self._ever_on_disk[number] or not 0 <= late_ns < COMMITTED_WITHIN_NS:
                 self._world.violate(f"committed twice, or under a wrong time: {line!r}")
             self.on_disk.add(number)
@@ -126,11 +128,12 @@ def report(seconds: float) -> tuple[bool, list[str]]:
 async def _live(seconds: float, max_bytes: int) -> Figures:
     world = World(0)
     influx = Influx(2)
-    book = Tally(world, influx)
+    machine = Machine(world, up_s=UP_S)
+    book = Tally(world, influx, machine)
     disk = MemoryDisk(committed=book.committed, settled=book.settled)
     site = BrokerSite(world, book, "barn", first_identifier=0)
-    sites = Sites(disk, DatabaseSite(world, book, influx), {"barn": site}, {})
-    process = Process(world, 0)
+    sites = Sites(machine, disk, DatabaseSite(world, book, influx), {"barn": site}, {})
+    process = Process(world, machine, 0)
     found = Figures(disk_bound=max_bytes)
 
     async def watch(gateway: app.Gateway) -> None:
@@ -197,6 +200,7 @@ def _scenario(max_bytes: int) -> Scenario:
         max_unacknowledged=5_000,
         when_full=("block", "drop_newest"),
         max_age_s=0.0,
+        clock_wait_s=60.0,
         drain="oldest_first",
         disk_delay_s=0.005,
         first_identifier=0,

@@ -58,7 +58,7 @@ class PortSite:
                 self._world.note(self.name, "said", reading.number)
                 reading.sent_as_new = 1
                 opening.process.hear(reading)
-                self._book.arrived(reading)
+                self._book.arrived(reading, opening.process.clock())
             self._hand_over(opening, piece)
 
         for piece in pieces:

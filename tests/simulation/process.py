@@ -10,7 +10,9 @@ from random import Random
 from typing import ParamSpec, TypeVar
 
 from gateway.app import Gateway
+from gateway.clock import SystemClock
 from tests.simulation.book import Reading
+from tests.simulation.machine import Machine
 from tests.simulation.world import World
 
 P = ParamSpec("P")
@@ -23,7 +25,7 @@ class Process:
     gateway: Gateway | None = None
     """Once it has started."""
 
-    def __init__(self, world: World, number: int) -> None:
+    def __init__(self, world: World, machine: Machine, number: int) -> None:
         self.number = number
         self.alive = True
         self.stop = asyncio.Event()
@@ -31,6 +33,7 @@ class Process:
         self.died = asyncio.Event()
         self.heard: list[Reading] = []
         self.store_calls = 0
+        self.clock = SystemClock(machine)
         self.rng = world.chance("jitter", str(number))
         self._revocations: list[Callable[[], None]] = []
 

@@ -53,6 +53,7 @@ class Kind(StrEnum):
     CLOCK = "the clock steps"
     KILL = "kill -9 of the gateway"
     KILL_AT = "kill -9 of the gateway while {where}"
+    POWER = "a power cut; then the clock is wrong for a while"
     RESTART = "the gateway restarts with another configuration"
 
 
@@ -65,6 +66,8 @@ class Fault:
     where: str = ""
     lasts_s: float = 0.0
     amount: float = 0.0
+    delay_s: float = 0.0
+    """Until a time server answers."""
 
     def __str__(self) -> str:
         words = self.kind.format(where=self.where)
@@ -115,6 +118,7 @@ class Scenario:
     when_full: tuple[str, str]
     """Of brokers and of ports."""
     max_age_s: float
+    clock_wait_s: float
     drain: str
     disk_delay_s: float
     first_identifier: int
@@ -134,7 +138,11 @@ class Scenario:
     def _document(self, run: int) -> dict[str, object]:
         rng = generator(self.seed, "configuration", str(run))
         return {
-            "gateway": {"name": "simulated", "data_dir": "/nowhere"},
+            "gateway": {
+                "name": "simulated",
+                "data_dir": "/nowhere",
+                "clock_wait": _ms(self.clock_wait_s),
+            },
             "spool": {
                 "commit_interval": _ms(self.commit_interval_s * rng.choice((1, 1, 0.5))),
                 "min_free": "1MiB",
@@ -201,6 +209,7 @@ def draw(seed: int, family: Family = Family.DAY) -> Scenario:
             rng.choice(("drop_newest", "drop_oldest")),
         ),
         max_age_s=rng.choice((0.0, 0.0, length_s / 20)),
+        clock_wait_s=rng.choice((60.0, 600.0)),
         drain=rng.choice(("oldest_first", "newest_first")),
         disk_delay_s=rng.choice((0.001, 0.01, 0.1)),
         first_identifier=rng.choice((0, 65_500, rng.randrange(65_536))),
@@ -246,7 +255,9 @@ def _forgets_and_dies(faults: Iterable[Fault]) -> bool:
     gap, see `docs/simulators.md`.
     """
     kinds = {fault.kind for fault in faults}
-    return Kind.LOSE_SESSIONS in kinds and not kinds.isdisjoint({Kind.KILL, Kind.KILL_AT})
+    return Kind.LOSE_SESSIONS in kinds and not kinds.isdisjoint(
+        {Kind.KILL, Kind.KILL_AT, Kind.POWER}
+    )
 
 
 def _devices(
@@ -301,6 +312,14 @@ def _faults(
         lambda at_s: Fault(at_s, Kind.KILL, "", rng.uniform(0, short_s)),
         lambda at_s: Fault(
             at_s, Kind.KILL_AT, rng.choice(list(Moment)), rng.choice((0.0, rng.uniform(0, short_s)))
+        ),
+        lambda at_s: Fault(
+            at_s,
+            Kind.POWER,
+            "",
+            rng.uniform(1.0, short_s),
+            rng.choice((-600 * DAY_S, -40 * DAY_S, -3_600.0, -10.0, 0.0)) * rng.random(),
+            rng.choice((5.0, 300.0, 3_000.0)) * rng.random(),
         ),
         lambda at_s: Fault(at_s, Kind.RESTART, "", rng.uniform(0, short_s)),
     ]

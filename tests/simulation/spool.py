@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 from gateway.errors import DiskFullError
 from gateway.model import Batch, DeadLetter, Group, Observation, Pin, Totals
-from gateway.sinks.line_protocol import encode
+from gateway.spool import held
 from gateway.spool.database import GROUP_BYTES_MAX, SEEN_MAX
 from gateway.spool.letters import KeptLetter, LetterCounts
 from gateway.spool.rows import ROW_BYTES
+from gateway.spool.store import NEVER_SET
+from gateway.times import is_since_boot
 
 DISK_BYTES = 2**40
 ROW_OVERHEAD = 32
@@ -37,13 +39,25 @@ class Row(NamedTuple):
     droppable: bool
 
 
+class HeldRow(NamedTuple):
+    """Lines that wait for their time."""
+
+    boot: str
+    lines: list[bytes]
+    size: int
+    droppable: bool
+
+
 @dataclass
 class MemoryDisk:
     """What survives a crash of the process, and what ails the disk."""
 
     rows: dict[int, Row] = field(default_factory=dict)
     """In order."""
+    held: dict[int, HeldRow] = field(default_factory=dict)
+    """Likewise."""
     row_bytes: int = 0
+    """Of both."""
     totals: Totals = field(default_factory=Totals)
     pins: dict[tuple[str, str], Pin] = field(default_factory=dict)
     seen: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
@@ -58,7 +72,12 @@ class MemoryDisk:
     """Called with each group at the instant at which it is durable."""
     settled: Callable[[Sequence[bytes], Sequence[DeadLetter]], None] = lambda *_: None
     """Called with the lines that are gone, and the dead ones among them."""
-    evicted: Callable[[Row], None] = lambda _: None
+    evicted: Callable[[Row | HeldRow, bool], None] = lambda *_: None
+    """Called with what is gone, and whether it was too old."""
+    released: Callable[[Sequence[tuple[bytes, bytes]], int], None] = lambda *_: None
+    """Called with held lines and what they have become, and the date of the machine's start."""
+    buried: Callable[[HeldRow], None] = lambda _: None
+    """Called with held lines that will never have a time."""
 
     @property
     def used(self) -> int:
@@ -69,7 +88,13 @@ class MemoryDisk:
         return self.size - self.used - self.others
 
     def lines(self) -> list[bytes]:
-        return [line for row in self.rows.values() for line in row.lines]
+        """All that is pending, held lines last."""
+        rows = [row.lines for row in self.rows.values()]
+        rows += [row.lines for row in self.held.values()]
+        return [line for lines in rows for line in lines]
+
+    def held_lines(self) -> int:
+        return sum(len(row.lines) for row in self.held.values())
 
 
 class MemorySpool:
@@ -85,17 +110,19 @@ class MemorySpool:
         min_free: int,
         now_ns: Callable[[], int] = lambda: 0,
         max_age_ns: int | None = None,
+        boot: str = "",
     ) -> None:
         self._disk = disk
         self._max_bytes, self._min_free, self._max_age_ns = max_bytes, min_free, max_age_ns
-        self._now_ns = now_ns
+        self._now_ns, self._boot = now_ns, boot
         self._last_seq = max(disk.rows, default=0)
         self._taken: set[int] = set()
         self.group_bytes_max = min(GROUP_BYTES_MAX, max_bytes // 16)
         self.warnings: list[str] = []
+        self.opening = disk.totals
 
     def pack(self, observation: Observation) -> bytes:
-        return encode(observation)
+        return held.pack(observation)
 
     def size(self, row: bytes) -> int:
         return len(row) + 1
@@ -108,11 +135,13 @@ class MemorySpool:
 
     def commit(self, group: Group[bytes]) -> None:
         disk = self._working_disk()
-        came = (*group.rows, *group.droppable)
+        came = (*group.rows, *group.droppable, *group.held, *group.held_droppable)
         if sum(len(line) + 1 for line in came) > disk.free:
             raise DiskFullError(f"{self.path}: the disk is full")
         self._add(group.rows, droppable=False)
         self._add(group.droppable, droppable=True)
+        self._hold(group.held, droppable=False)
+        self._hold(group.held_droppable, droppable=True)
         disk.pins |= {(pin.measurement, pin.field): pin for pin in group.pins}
         for session in group.forget:
             disk.seen.pop(session, None)
@@ -120,20 +149,40 @@ class MemorySpool:
             disk.seen[session] = (disk.seen.get(session, []) + pairs)[-SEEN_MAX:]
         self._count(spooled=len(came), pending=len(came))
         disk.committed(group)
-        if group.droppable:
+        if group.droppable or group.held_droppable:
             self._evict_excess()
+
+    def held(self) -> int:
+        return self._disk.held_lines()
+
+    def release(self, offset_ns: int) -> None:
+        disk = self._working_disk()
+        ours = [seq for seq, row in disk.held.items() if row.boot == self._boot]
+        for seq in (ours or list(disk.held))[: held.ROWS_TAKEN]:
+            row = disk.held.pop(seq)
+            disk.row_bytes -= row.size
+            self._count(pending=-len(row.lines))
+            if row.boot != self._boot:
+                self._bury([DeadLetter(line, 0, NEVER_SET) for line in row.lines])
+                disk.buried(row)
+                continue
+            dated = [held.dated(line, offset_ns) for line in row.lines]
+            self._add(dated, droppable=row.droppable)
+            self._count(pending=len(dated))
+            disk.released(list(zip(row.lines, dated, strict=True)), offset_ns)
 
     def pressure(self) -> float:
         disk = self._working_disk()
         if self._max_age_ns is not None:
             oldest_ns = self._now_ns() - self._max_age_ns
-            self._evict(
-                [
-                    seq
-                    for seq, row in disk.rows.items()
-                    if row.committed_ns < oldest_ns and seq not in self._taken
-                ]
-            )
+            old = [
+                seq
+                for seq, row in disk.rows.items()
+                if row.committed_ns < oldest_ns
+                and not is_since_boot(row.committed_ns)
+                and seq not in self._taken
+            ]
+            self._evict(old, too_old=True)
         if disk.free <= self._min_free:
             return math.inf
         return 1 + self._excess_bytes() / (self._max_bytes / 8)
@@ -165,8 +214,8 @@ class MemorySpool:
             raise ValueError(f"{len(gone)} lines to settle, not {delivered} and {len(dead)} dead")
         for seq in rows:
             disk.row_bytes -= disk.rows.pop(seq).size
-        disk.letters |= dict(enumerate(dead, disk.totals.dead + 1))
-        self._count(delivered=delivered, dead=len(dead), pending=-len(gone))
+        self._bury(dead)
+        self._count(delivered=delivered, pending=-len(gone))
         self._taken.difference_update(rows)
         disk.settled(gone, dead)
 
@@ -216,6 +265,17 @@ class MemorySpool:
             self._disk.rows[self._last_seq] = Row(run, size, self._now_ns(), droppable)
             self._disk.row_bytes += size
 
+    def _hold(self, lines: Sequence[bytes], *, droppable: bool) -> None:
+        first = max(self._disk.held, default=0) + 1
+        for seq, run in enumerate(_runs_of_lines(lines), first):
+            size = ROW_OVERHEAD + sum(len(line) + 1 for line in run)
+            self._disk.held[seq] = HeldRow(self._boot, run, size, droppable)
+            self._disk.row_bytes += size
+
+    def _bury(self, dead: Sequence[DeadLetter]) -> None:
+        self._disk.letters |= dict(enumerate(dead, self._disk.totals.dead + 1))
+        self._count(dead=len(dead))
+
     def _excess_bytes(self) -> int:
         """What must go before the largest group fits."""
         return self._disk.used + 3 * self.group_bytes_max - self._max_bytes
@@ -230,13 +290,21 @@ class MemorySpool:
                 evicted.append(seq)
                 excess -= row.size
         self._evict(evicted)
+        for seq in [seq for seq, row in self._disk.held.items() if row.droppable]:
+            if excess <= 0:
+                break
+            waiting = self._disk.held.pop(seq)
+            excess -= waiting.size
+            self._gone(waiting, too_old=False)
 
-    def _evict(self, rows: Sequence[int]) -> None:
+    def _evict(self, rows: Sequence[int], *, too_old: bool = False) -> None:
         for seq in rows:
-            row = self._disk.rows.pop(seq)
-            self._disk.row_bytes -= row.size
-            self._count(evicted=len(row.lines), pending=-len(row.lines))
-            self._disk.evicted(row)
+            self._gone(self._disk.rows.pop(seq), too_old=too_old)
+
+    def _gone(self, row: Row | HeldRow, *, too_old: bool) -> None:
+        self._disk.row_bytes -= row.size
+        self._count(evicted=len(row.lines), pending=-len(row.lines))
+        self._disk.evicted(row, too_old)
 
     def _count(self, **moved: int) -> None:
         """All counts at once: a reader sees those before or those after."""

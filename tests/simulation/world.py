@@ -52,7 +52,7 @@ class Trace:
 
 
 class World:
-    """Clock, chance, record and verdict."""
+    """Time, chance, record and verdict."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -65,7 +65,6 @@ class World:
         """The process is to be killed at the next such moment."""
         self.kill: Callable[[str], None]
         self._loop = asyncio.get_running_loop()
-        self._stepped_ns = 0
 
     def chance(self, *names: str) -> random.Random:
         """A generator of one's own."""
@@ -75,13 +74,12 @@ class World:
         """Seconds since the beginning; never steps."""
         return self._loop.time()
 
-    def wall_ns(self) -> int:
-        """What the gateway's clock shows."""
-        return START_NS + round(self._loop.time() * SECOND_NS) + self._stepped_ns
+    def elapsed_ns(self) -> int:
+        return round(self._loop.time() * SECOND_NS)
 
-    def step_clock(self, seconds: float) -> None:
-        self._stepped_ns += round(seconds * SECOND_NS)
-        self.note("clock steps by", seconds)
+    def true_ns(self) -> int:
+        """The date, as everybody knows it but perhaps the gateway."""
+        return START_NS + self.elapsed_ns()
 
     def later(self, delay_s: float, call: Callable[..., object], *args: object) -> None:
         self._loop.call_later(delay_s, call, *args)

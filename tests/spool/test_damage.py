@@ -127,6 +127,17 @@ def test_a_file_that_is_no_database_is_set_aside_and_a_new_one_begun(
     assert "spool.db.corrupt-2" in open_spool().warnings[0]
 
 
+def test_what_was_lost_before_the_start_is_counted_from_the_start(open_spool: OpenSpool) -> None:
+    path = fill(open_spool())
+    flip(path, path.read_bytes().index(LINES[25]) + 3, 0)
+    flip(path, 60, 0)
+    spool = open_spool()
+    assert (spool.opening.pending, spool.opening.corrupt) == (60, 0)
+    assert (spool.totals().pending, spool.totals().corrupt) == (50, 10)
+    spool.close()
+    assert open_spool().opening == spool.totals()
+
+
 def test_a_truncated_file_gives_back_what_it_still_has(open_spool: OpenSpool) -> None:
     spool = open_spool()
     kept = [line for n in range(50) for line in lines(10 * n, 10 * n + 9, size=500)]

@@ -18,11 +18,13 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import DeadLetter, Group, Pin, Totals
+from gateway.spool import held
 from gateway.spool.database import SEEN_MAX
 from gateway.spool.letters import KeptLetter
 from gateway.spool.rows import ROW_BYTES
-from gateway.spool.store import Spool
+from gateway.spool.store import NEVER_SET, Spool
 from tests.simulation.spool import MemoryDisk, MemorySpool
+from tests.spool import held_lines
 
 STEPS = 250
 MAX_BYTES = 2**31
@@ -32,7 +34,7 @@ TestedSpool = Spool | MemorySpool
 class Platform(Protocol):
     """Where a spool lives, and what can happen to it there."""
 
-    def open(self, *, max_bytes: int = MAX_BYTES, min_free: int = 0) -> TestedSpool:
+    def open(self, *, max_bytes: int = MAX_BYTES, min_free: int = 0, boot: str = "") -> TestedSpool:
         """Open it for the first time, or again."""
 
     def crash(self) -> None:
@@ -48,11 +50,13 @@ class OnFiles:
         self._crashes = 0
         self._spool: Spool | None = None
 
-    def open(self, *, max_bytes: int = MAX_BYTES, min_free: int = 0) -> Spool:
+    def open(self, *, max_bytes: int = MAX_BYTES, min_free: int = 0, boot: str = "") -> Spool:
         if self._spool is not None:
             self._spool.close()
         path = self._directory / str(self._crashes) / "spool.db"
-        self._spool = Spool.open(path, max_bytes=max_bytes, min_free=min_free, now_ns=lambda: 1_700)
+        self._spool = Spool.open(
+            path, max_bytes=max_bytes, min_free=min_free, now_ns=lambda: 1_700, boot=boot
+        )
         return self._spool
 
     def crash(self) -> None:
@@ -83,8 +87,8 @@ class InMemory:
     def __init__(self, _directory: Path) -> None:
         self._disk = MemoryDisk()
 
-    def open(self, *, max_bytes: int = MAX_BYTES, min_free: int = 0) -> MemorySpool:
-        return MemorySpool(self._disk, max_bytes=max_bytes, min_free=min_free)
+    def open(self, *, max_bytes: int = MAX_BYTES, min_free: int = 0, boot: str = "") -> MemorySpool:
+        return MemorySpool(self._disk, max_bytes=max_bytes, min_free=min_free, boot=boot)
 
     def crash(self) -> None:
         """Nothing is left of the spool but its disk."""
@@ -114,12 +118,16 @@ class Model:
     totals: Totals = field(default_factory=Totals)
     pins: dict[tuple[str, str], bool] = field(default_factory=dict)
     seen: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
+    held: list[tuple[str, bytes]] = field(default_factory=list)
+    """The run of the machine, and the line."""
     dead: list[DeadLetter] = field(default_factory=list)
     dropped: int = 0
 
-    def commit(self, group: Group[bytes]) -> None:
-        came = (*group.rows, *group.droppable)
-        self.lines += came
+    def commit(self, group: Group[bytes], boot: str) -> None:
+        waiting = (*group.held, *group.held_droppable)
+        came = (*group.rows, *group.droppable, *waiting)
+        self.lines += (*group.rows, *group.droppable)
+        self.held += [(boot, line) for line in waiting]
         self.totals.spooled += len(came)
         self.totals.pending += len(came)
         self.pins |= {(pin.measurement, pin.field): pin.is_text for pin in group.pins}
@@ -127,6 +135,17 @@ class Model:
             self.seen.pop(session, None)
         for session, pairs in group.seen.items():
             self.seen[session] = (self.seen.get(session, []) + pairs)[-SEEN_MAX:]
+
+    def release(self, boot: str) -> None:
+        lines = [
+            held.dated(line, held_lines.NOON) for started, line in self.held if started == boot
+        ]
+        dead = [line for started, line in self.held if started != boot]
+        self.lines += lines
+        self.dead += [DeadLetter(line, 0, NEVER_SET) for line in dead]
+        self.totals.dead += len(dead)
+        self.totals.pending -= len(dead)
+        self.held = []
 
     def settle(self, lines: list[bytes], dead: list[DeadLetter]) -> None:
         for line in lines:
@@ -156,7 +175,8 @@ class Trial:
         self.rng, self.platform = rng, platform
         self.model = Model()
         self.written = self.crashes = 0
-        self.spool = platform.open()
+        self.boot = "0"
+        self.spool = platform.open(boot=self.boot)
 
     def group(self) -> Group[bytes]:
         rows = []
@@ -165,8 +185,13 @@ class Trial:
             rows.append(b"m v=%d " % self.written + b"x" * self.rng.randrange(600))
         numbers = [self.rng.randrange(65536) for _ in range(self.rng.choice((0, 1, 20, 4000)))]
         split = self.rng.choice((0, len(rows) // 2, len(rows)))
+        waiting = [
+            held_lines.line(self.rng.randrange(10**15)) for _ in range(self.rng.choice((0, 0, 3)))
+        ]
         return Group(
             rows=rows[:split],
+            held=waiting[:2],
+            held_droppable=waiting[2:],
             droppable=rows[split:],
             pins=[Pin("m", self.rng.choice("abc"), self.rng.random() < 0.5)],
             seen={self.rng.choice("xy"): [(n, self.rng.randbytes(8)) for n in numbers]},
@@ -176,7 +201,7 @@ class Trial:
     def commit(self) -> None:
         group = self.group()
         self.spool.commit(group)
-        self.model.commit(group)
+        self.model.commit(group, self.boot)
 
     def commit_on_a_full_disk(self) -> None:
         group = self.group()
@@ -186,10 +211,10 @@ class Trial:
             except StoreError:
                 self.check()
             else:  # it fitted into free pages
-                self.model.commit(group)
+                self.model.commit(group, self.boot)
                 group = Group()
         self.spool.commit(group)
-        self.model.commit(group)
+        self.model.commit(group, self.boot)
 
     def settle(self) -> None:
         newest = self.rng.random() < 0.5
@@ -221,12 +246,22 @@ class Trial:
 
     def reopen(self) -> None:
         self.spool.close()
-        self.spool = self.platform.open()
+        self.spool = self.platform.open(boot=self.boot)
 
     def crash(self) -> None:
         self.crashes += 1
         self.platform.crash()
-        self.spool = self.platform.open()
+        self.spool = self.platform.open(boot=self.boot)
+
+    def start_again(self) -> None:
+        """The machine, not only the gateway."""
+        self.boot = str(int(self.boot) + 1)
+        self.crash()
+
+    def release(self) -> None:
+        while self.spool.held():
+            self.spool.release(held_lines.NOON)
+        self.model.release(self.boot)
 
     def check(self) -> None:
         """After each step: all that can be asked of the spool."""
@@ -236,7 +271,9 @@ class Trial:
         assert totals.spooled + totals.retried == (
             totals.delivered + totals.dead + totals.evicted + totals.corrupt + totals.pending
         )
-        assert self.spool.pending_bytes() == sum(len(line) + 1 for line in model.lines)
+        assert self.spool.held() == len(model.held)
+        pending = [*model.lines, *(line for _, line in model.held)]
+        assert self.spool.pending_bytes() == sum(len(line) + 1 for line in pending)
         assert {(p.measurement, p.field): p.is_text for p in self.spool.pins()} == model.pins
         assert {s: self.spool.seen(s) for s in "xy"} == {s: model.seen.get(s, []) for s in "xy"}
         kept = self.spool.dead_letters(10**9)
@@ -273,6 +310,8 @@ def test_the_spool_does_what_its_model_does(platform: Platform, seed: int) -> No
         trial.unpin,
         trial.retry,
         trial.drop,
+        trial.release,
+        trial.start_again,
     ]
     for _ in range(STEPS):
         rng.choice(actions)()

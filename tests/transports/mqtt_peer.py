@@ -48,6 +48,10 @@ class Consumer:
     def payloads(self) -> list[str]:
         return [message.payload.decode() for message in self.messages]
 
+    def more_than(self, count: int) -> Callable[[], bool]:
+        """Whether so many messages are there, and another one."""
+        return lambda: len(self.messages) > count
+
     def opened(self, connection: Connection) -> None:
         self.connections.append(connection)
 

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.errors import TransportError
 from gateway.transports.mqtt import BrokerSettings, Message, MqttState, MqttTransport, Subscription
+from gateway.transports.mqtt_connection import READ_BYTES
 from tests.transports.mqtt_peer import CONNACK_5, FORBIDDEN, Consumer, ScriptedBroker, until
 
 
@@ -56,18 +57,38 @@ async def test_acknowledgements_go_out_once_each_and_none_after_the_end(tmp_path
 
 
 @pytest.mark.parametrize(
-    "limit", [{"max_unacknowledged_messages": 3}, {"max_unacknowledged_bytes": 30}]
+    "limit", [{"max_unacknowledged_messages": 4}, {"max_unacknowledged_bytes": 400}]
 )
-async def test_beyond_its_limit_it_leaves_and_takes_only_what_nobody_would_bring_back(
+async def test_beyond_its_limit_it_reads_no_more_until_some_are_acknowledged(
     tmp_path: Path, limit: dict[str, int]
 ) -> None:
-    consumer = Consumer()
-    messages = b"".join(publish(identifier, b"x" * 10) for identifier in range(1, 10))
-    script = CONNACK_5 + messages + publish(0, b"qos 0", qos=0)
-    async with ScriptedBroker([script]).serving() as broker:
-        why = await consumer.run(transport_to(broker.port, tmp_path, **limit))
-    assert "wait for the disk" in why
-    assert [m.identifier for m in consumer.messages] == [1, 2, 3, 4, 0]
+    """To leave would bring all of it back at once, to be left again, for ever."""
+    most = acknowledged = 0
+
+    def look(_: Message) -> bool:
+        nonlocal most
+        most = max(most, consumer.connections[0].unacknowledged_messages)
+        return False
+
+    consumer = Consumer(look)
+    size, count = 100, 1_000
+    messages = b"".join(publish(identifier, b"x" * size) for identifier in range(1, count + 1))
+    async with (
+        ScriptedBroker([CONNACK_5 + messages]).serving() as broker,
+        asyncio.TaskGroup() as tasks,
+    ):
+        running = tasks.create_task(consumer.run(transport_to(broker.port, tmp_path, **limit)))
+        while acknowledged < count:
+            await until(consumer.more_than(acknowledged))
+            connection = consumer.connections[0]
+            connection.resume()  # others have nothing against it
+            taken = [message.identifier for message in consumer.messages[acknowledged:]]
+            connection.acknowledge(taken)
+            acknowledged += len(taken)
+        assert len(consumer.connections) == 1
+        running.cancel()
+    assert [message.identifier for message in consumer.messages] == list(range(1, count + 1))
+    assert most <= 4 + READ_BYTES // size, "what one read brings comes on top"
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from gateway.errors import TransportError
 from gateway.transports.mqtt import (
     BrokerSettings,
     Connection,
-    Message,
     MqttState,
     MqttTransport,
     Subscription,
 )
+from gateway.transports.mqtt_connection import READ_BYTES
 from tests.integration.mosquitto import HOST, Mosquitto, running
 from tests.transports.mqtt_peer import (
     PATIENCE_S,
@@ -159,32 +159,30 @@ async def test_a_topic_that_is_no_longer_wanted_is_unsubscribed(
     assert second.payloads == ["wanted", "the last"]
 
 
-async def test_beyond_the_limit_it_leaves_and_loses_nothing(
+async def test_beyond_the_limit_it_waits_and_loses_nothing(
     tmp_path: Path, state: MqttState
 ) -> None:
-    """A consumer that commits only while it is away: 100 messages a visit."""
+    """A consumer that commits when nothing more comes; a broker that sends all that it has."""
     with running(tmp_path / "mosquitto", "max_inflight_messages 0") as broker:
         settings = replace(settings_for(broker, "3.1.1"), max_unacknowledged_messages=100)
         transport = MqttTransport("home", settings, state)
         await open_session(transport)
         await publish(broker, range(5000))
-        committed: set[bytes] = set()
-        visits = 0
-
-        def is_committed(message: Message) -> bool:
-            return message.payload in committed
-
-        while 5000 - len(committed) > 100:
-            consumer = Consumer(is_committed)
-            assert "wait for the disk" in await consumer.run(transport)
-            committed |= {message.payload for message in consumer.messages}
-            visits += 1
-        consumer = Consumer(is_committed)
-        async with consumer.running(transport):
-            await until(lambda: consumer.payloads[-1:] == ["4999"])
-        committed |= {message.payload for message in consumer.messages}
-        assert committed == {str(number).encode() for number in range(5000)}
-        assert visits == 49
+        consumer = Consumer()
+        committed = most = 0
+        async with asyncio.TaskGroup() as tasks:
+            visit = tasks.create_task(consumer.run(transport))
+            while committed < 5000:
+                await until(consumer.more_than(committed))
+                connection = consumer.connections[-1]
+                most = max(most, connection.unacknowledged_messages)
+                fresh = consumer.messages[committed:]
+                committed += len(fresh)
+                connection.acknowledge([message.identifier for message in fresh])
+            assert not visit.done()
+            visit.cancel()
+    assert consumer.payloads == numbers(5000)
+    assert 100 < most < 100 + READ_BYTES // 8
 
 
 async def test_mqtt_5_tells_the_broker_how_much_may_wait(
