@@ -154,4 +154,5 @@ class Admission:
             goal -= inlet.recent
 
     def _is_beyond_its_share(self, inlet: Inlet) -> bool:
-        return inlet.size > self._bytes_max - self._uncommitted
+        """Never one that has nothing there, though a large message of others takes all."""
+        return inlet.size > max(self._bytes_max - self._uncommitted, 0)
