@@ -26,7 +26,7 @@ RELIEF = -0.5
 """Stopped sources go on when the store's pressure is so low again."""
 
 FADING = 0.9
-"""How much of what a source brought counts after another commit."""
+"""How much of what a source brought counts after another commit, while there is ample room."""
 
 
 class WhenFull(StrEnum):
@@ -154,4 +154,5 @@ class Admission:
             goal -= inlet.recent
 
     def _is_beyond_its_share(self, inlet: Inlet) -> bool:
-        return inlet.size > self._bytes_max - self._uncommitted
+        """Never one that has nothing there, though a large message of others takes all."""
+        return inlet.size > max(self._bytes_max - self._uncommitted, 0)

@@ -200,7 +200,9 @@ async def _assemble(config: Config, edges: Edges, stop: asyncio.Event) -> AsyncI
             backoff=Backoff(0.1, 5.0, edges.rng),
             clock=edges.clock,
         )
-        parts = Parts(config, edges, ledger, catalogue, SeriesRegistry(), committer)
+        registry = SeriesRegistry()
+        committer.on_shed.append(registry.forget)
+        parts = Parts(config, edges, ledger, catalogue, registry, committer)
         delivery = await _make_delivery(parts, opened, stack)
         yield Gateway(
             parts=parts,

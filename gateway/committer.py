@@ -104,6 +104,8 @@ class Committer(Generic[Row]):
         self.observers: list[Callable[[str, Observation], None]] = []
         """Called with (source, observation) for each one taken."""
         self.on_commit: list[Callable[[], None]] = []
+        self.on_shed: list[Callable[[Observation], None]] = []
+        """Called with each observation that was not taken."""
 
     def add(self, inlet: Inlet, observations: Sequence[Observation]) -> None:
         """Take a source's observations into the next group, or shed them for want of room."""
@@ -283,6 +285,8 @@ class Committer(Generic[Row]):
                 observation.series.prefix,
                 now_ns=observation.received_at_ns,
             )
+            for call in self.on_shed:
+                call(observation)
 
     def _announce(self) -> None:
         """What waits for the disk or for room may look again."""

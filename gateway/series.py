@@ -97,6 +97,14 @@ class SeriesHistory:
             self.latest[name] = self.last
         return self.last
 
+    def forget(self, observation: Observation) -> None:
+        """It was not stored: said again, it is no repetition.
+
+        Not so where it was merged with a point that may be stored.
+        """
+        if self._points.get(observation.time_ns) is observation.fields:
+            del self._points[observation.time_ns]
+
     def date(self, offset_ns: int) -> None:
         """The machine's start has got its date: that of what was given since."""
         if self._latest_ns and is_since_boot(self._latest_ns):
@@ -176,6 +184,12 @@ class SeriesRegistry:
                 del self._histories[next(iter(self._histories))]
             found = self._histories[series.prefix] = SeriesHistory(series)
         return found
+
+    def forget(self, observation: Observation) -> None:
+        """It was not stored."""
+        history = self._histories.get(observation.series.prefix)
+        if history is not None:
+            history.forget(observation)
 
     def date(self, offset_ns: int) -> None:
         """The machine's start has got its date."""

@@ -1,6 +1,7 @@
 """The way in: counts, acknowledgements, redeliveries, and one source kept from another."""
 
 import asyncio
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from random import Random
@@ -64,13 +65,13 @@ class Numbers(Decoder):
         return Decoded([Reading({"x": float(frame.data)})])
 
 
-def pipeline(rig: Rig, source: str) -> Pipeline:
+def pipeline(rig: Rig, source: str, registry: SeriesRegistry | None = None) -> Pipeline:
     account = rig.ledger.accounts[source]
     normalizer = Normalizer(
         account=account,
         ledger=rig.ledger,
         catalogue=rig.catalogue,
-        registry=SeriesRegistry(),
+        registry=registry or SeriesRegistry(),
         device=source,
         tags={},
         rules={},
@@ -135,11 +136,12 @@ class Mqtt(Rig):
         super().__init__()
         self.account = self.ledger.account("home", "mqtt")
         self.wire = Wire()
+        self.registry = SeriesRegistry()
         router = Router(
             [
                 (
                     TopicPattern.parse("s/{device}"),
-                    Subscription(pipeline(self, "home"), retained=retained),
+                    Subscription(pipeline(self, "home", self.registry), retained=retained),
                 )
             ]
         )
@@ -307,6 +309,23 @@ async def test_while_there_is_no_room_messages_stay_with_the_broker() -> None:
     assert rig.wire.acknowledged == []
     assert rig.account.frames == 0
     assert rig.account.shed == 0
+    assert rig.balanced()
+
+
+async def test_what_was_shed_is_no_repetition_when_the_device_says_it_again() -> None:
+    rig = Mqtt()
+    rig.intake.opened(rig.wire)
+    rig.committer.on_shed.append(rig.registry.forget)
+    rig.committer.admission.yield_to(math.inf, "full")
+    rig.receive(b"t5", qos=0)
+    assert rig.account.shed == 1
+    rig.committer.admission.yield_to(-1.0, "")
+    rig.receive(b"t5")
+    rig.receive(b"t5")
+    await rig.commit()
+    assert len(rig.disk.rows()) == 1
+    assert (rig.account.spooled, rig.account.repeated) == (1, 1)
+    assert rig.wire.acknowledged == [2, 3]
     assert rig.balanced()
 
 

@@ -142,6 +142,21 @@ def test_any_number_of_values_at_one_device_time_are_as_many_points() -> None:
     assert time_of(history.place({"t": -1.0}, NOON, NOON)) == NOON + count
 
 
+def test_a_point_that_was_not_stored_is_forgotten_but_never_one_that_may_be() -> None:
+    registry = SeriesRegistry()
+    history = registry.history(SERIES)
+    for fields in ({"t": 1.0}, {"t": 2.0}):
+        placed = history.place(fields, NOON, NOON - 5)
+        assert isinstance(placed, Observation)
+        registry.forget(placed)
+    assert time_of(history.place({"t": 3.0}, NOON, NOON - 5)) == NOON - 5
+    merged = history.place({"u": 1.0}, NOON, NOON - 5)
+    assert isinstance(merged, Observation)
+    registry.forget(merged)
+    assert time_of(history.place({"t": 4.0}, NOON, NOON - 5)) == NOON - 4
+    registry.forget(Observation(SERIES._replace(prefix="other"), {}, 0, 0, TimeSource.DEVICE))
+
+
 def test_an_arrival_never_lands_on_a_device_time() -> None:
     history = SeriesHistory(SERIES)
     history.place({"temperature": 1.0}, NOON, NOON)

@@ -1,4 +1,4 @@
-"""The gateway as its operator sees it: a page, `/health`, `/metrics`, `/api/...`, two commands.
+"""The gateway as its operator sees it: a page, `/health`, `/metrics`, `/api/...`, commands.
 
     status.py    one look at the running parts, as plain data
     metrics.py   the same for Prometheus

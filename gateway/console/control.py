@@ -17,11 +17,10 @@ SOCKET_FILE = "control.sock"
 SUN_PATH_MAX = 103
 """108 bytes with the final zero on Linux, 104 on macOS."""
 
-NO_SPOOL = (
-    "readings go to the archive, as the configuration has no [influxdb]: "
-    "there is no spool, and there are no dead letters"
-)
+_ARCHIVE = "readings go to the archive, as the configuration has no [influxdb]"
+NO_SPOOL = f"{_ARCHIVE}: there is no spool, and there are no dead letters"
 """What both ends say where there is nothing to ask about."""
+SPOOL_AT_REST = f"{_ARCHIVE}: the spool from before can be looked at while no gateway runs"
 
 
 @contextmanager

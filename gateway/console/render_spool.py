@@ -48,8 +48,8 @@ def render_look(look: SpoolLook, now_ns: int) -> Iterator[str]:
     yield f"pending   {lines} lines, {size}, in {look['rows']} rows"
     if look["held_lines"]:
         yield f"held      {look['held_lines']} of these lines, until the time of day is known"
-    for name in ("oldest", "newest"):
-        if at_ns := look["oldest_ns" if name == "oldest" else "newest_ns"]:
+    for name, at_ns in (("oldest", look["oldest_ns"]), ("newest", look["newest_ns"])):
+        if at_ns:
             yield f"{name}    committed {_time(at_ns)}{_ago(at_ns, now_ns)}"
     came = _sum(totals, ("spooled", "retried"))
     yield f"lines     {came} = {_sum(totals, LINES_WENT)}"

@@ -29,10 +29,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from gateway.console.control import NO_SPOOL, control_socket
+from gateway.console.control import NO_SPOOL, SPOOL_AT_REST, control_socket
 from gateway.console.metrics import exposition
 from gateway.console.status import health, imbalances, status
 from gateway.console.tail import FOLLOWERS_MAX, PAUSE_S, following
+from gateway.edges import SPOOL_FILE
 from gateway.errors import GatewayError, StoreError
 from gateway.spool.desk import PUTS_BACK, answer
 from gateway.spool.store import Spool
@@ -153,7 +154,8 @@ class _Console:
         """The questions of `gateway/spool/desk.py`, answered in the store's thread."""
         store, delivery = self._gateway.store, self._gateway.delivery
         if not isinstance(store, Spool):
-            raise web.HTTPConflict(text=NO_SPOOL)
+            is_there = store.path.with_name(SPOOL_FILE).exists()
+            raise web.HTTPConflict(text=SPOOL_AT_REST if is_there else NO_SPOOL)
         question = request.match_info["question"]
         try:
             found = await self._gateway.worker.call(

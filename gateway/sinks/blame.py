@@ -14,6 +14,8 @@ A wrong suspicion costs a request, never a line. Where neither finds anybody, de
 import re
 from collections.abc import Mapping, Sequence
 
+from gateway.sinks.line_protocol import ESCAPED_MEASUREMENT, ESCAPED_NAME
+
 _QUOTED = "unable to parse '"
 _END = b"': "
 
@@ -27,9 +29,6 @@ _CONFLICT = re.compile(
 )
 _RETENTION = re.compile(r"\bretention policy\b", re.IGNORECASE)
 _LINE_NUMBER = re.compile(r"\bline (\d+)(?: \(1-based\)|:\d+)")
-
-_ESCAPED_NAME = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
-_ESCAPED_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
 
 _VALUES = {
     "float": r"-?[\d.][\d.eE+-]*(?=[, ])",
@@ -110,8 +109,8 @@ def _of_that_type(lines: Sequence[bytes], conflict: re.Match[str]) -> list[int]:
     value = _VALUES.get(conflict["type"])
     if value is None:
         return []
-    measurement = re.escape(conflict["measurement"].translate(_ESCAPED_MEASUREMENT))
-    field = re.escape(conflict["field"].translate(_ESCAPED_NAME))
+    measurement = re.escape(conflict["measurement"].translate(ESCAPED_MEASUREMENT))
+    field = re.escape(conflict["field"].translate(ESCAPED_NAME))
     pattern = re.compile(f"{measurement}[, ](?:.*[, ])?{field}={value}".encode(), re.DOTALL)
     return [index for index, line in enumerate(lines) if pattern.match(line)]
 

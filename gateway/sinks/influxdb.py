@@ -132,12 +132,14 @@ class InfluxSink:
             body = gzip.compress(body, 1, mtime=0)
         try:
             answer = await self._call("POST", self._path, self._parameters, headers, body)
-        except (ClientError, OSError) as error:  # time-outs are OSErrors
+        except (ClientError, OSError, UnicodeError) as error:  # time-outs are OSErrors
             return self._judge_fault(error)
         return judge(answer, self._now_ns() / 1e9, lines)
 
-    def _judge_fault(self, error: ClientError | OSError) -> Receipt:
+    def _judge_fault(self, error: ClientError | OSError | UnicodeError) -> Receipt:
         match error:
+            case UnicodeError():  # no host can have such a name: a part is empty or too long
+                return Halted(words(f"{self._where()}: {_why(error)}"))
             case ClientConnectorCertificateError():
                 return Halted(words(f"{self._where()}: certificate not trusted: {error}"))
             case ConnectionTimeoutError():
@@ -148,9 +150,8 @@ class InfluxSink:
             case ClientResponseError(status=status, message=message) if about_lines(message):
                 # Version 1 repeats its words in a header, which a NUL in a bad line spoils.
                 return Refused(status, words(message))
-            case ClientConnectorError() | ClientResponseError():
-                return Deferred(words(f"{self._where()}: {_why(error)}"))
-        return Deferred(words(f"{self._where()}: {_why(error)}"), smaller=True)
+        is_cut = not isinstance(error, ClientConnectorError | ClientResponseError)
+        return Deferred(words(f"{self._where()}: {_why(error)}"), smaller=is_cut)
 
     async def ping(self) -> str:
         """The server's version, or TransportError with the words of whoever answered."""
@@ -191,7 +192,7 @@ class InfluxSink:
             answer = await self._call(method, path, parameters, headers, b"", bytes_max)
         except TimeoutError as error:
             raise TransportError(f"{self._where()}: no answer") from error
-        except (ClientError, OSError) as error:
+        except (ClientError, OSError, UnicodeError) as error:
             raise TransportError(words(f"{self._where()}: {_why(error)}")) from error
         if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
             raise TransportError(f"{self._where()}: {answer.complaint}")

@@ -19,19 +19,16 @@ from hashlib import blake2s
 from math import isfinite
 
 from gateway.model import FieldValue, Observation, Series
-from gateway.times import SINCE_BOOT_MAX_NS
+from gateway.times import is_since_boot
 
 NAME_CHARS_MAX = 128
 TAG_CHARS_MAX = 512
-TIME_MIN_NS = SINCE_BOOT_MAX_NS
-"""The year 2000: an earlier time comes from a clock that was never set."""
-
 TIME_MAX_NS = 2**63 - 2
 _INTEGER_MAX = 2**63 - 1
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_ESCAPED_NAME = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
-_ESCAPED_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
+ESCAPED_NAME = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
+ESCAPED_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
 _ESCAPED_TEXT = str.maketrans({'"': r"\"", "\\": r"\\"})
 
 _NAME = r"(?:[^,= \\]++|\\[,= ])++"
@@ -54,9 +51,8 @@ def make_series(measurement: str, tags: Mapping[str, str]) -> Series:
         if text := _bounded(_clean(value), TAG_CHARS_MAX):
             cleaned[_name(key, taken=cleaned)] = text
     ordered = tuple(sorted(cleaned.items()))
-    prefix = measurement.translate(_ESCAPED_MEASUREMENT) + "".join(
-        f",{key.translate(_ESCAPED_NAME)}={value.translate(_ESCAPED_NAME)}"
-        for key, value in ordered
+    prefix = measurement.translate(ESCAPED_MEASUREMENT) + "".join(
+        f",{key.translate(ESCAPED_NAME)}={value.translate(ESCAPED_NAME)}" for key, value in ordered
     )
     return Series(measurement, ordered, prefix)
 
@@ -94,7 +90,7 @@ def _pairs(prefix: str, fields: Mapping[str, FieldValue]) -> Iterator[str]:
 @lru_cache(maxsize=4096)
 def _key(prefix: str, name: str) -> str:
     """The field's escaped name; one that is also a tag gets another name."""
-    key = _name(name, taken=()).translate(_ESCAPED_NAME)
+    key = _name(name, taken=()).translate(ESCAPED_NAME)
     # Version 3 refuses a field with a tag's name. What is no separator in the prefix is escaped,
     # so this finds tags; a measurement that looks like one costs its field an odd name, no more.
     return f"{key}_value" if f",{key}=" in prefix else key
@@ -154,7 +150,7 @@ def _flaw_of_time(text: str) -> str:
         return "has no time at its end"
     if not _TIME.fullmatch(text) or int(text) > TIME_MAX_NS:
         return "does not end in a time: an integer, nanoseconds since 1970"
-    return "" if int(text) >= TIME_MIN_NS else "has a time before the year 2000"
+    return "has a time before the year 2000" if is_since_boot(int(text)) else ""
 
 
 def _name(name: str, taken: Iterable[str]) -> str:

@@ -31,7 +31,8 @@ dead_letters(id, at_ns, status, message, line)
     characters). The latest 100,000, and at most an eighth of the spool's bytes. `id` rises and is
     never used again.
 corrupt_rows(id, seq, lines, crc, committed_ns, body)
-    Corrupt rows as they were found, for inspection. The latest 100.
+    Corrupt rows as they were found, for inspection. The latest 100, and at most a 32nd of the
+    spool's bytes.
 totals(name, value)
     The counts of `gateway.model.Totals` in lines, since the store was made, changed in the
     transaction that moves the lines: spooled + retried = delivered + dead + evicted + corrupt +

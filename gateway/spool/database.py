@@ -21,6 +21,7 @@ from struct import Struct
 from typing import ClassVar
 
 from gateway.model import Group, Pin, Row, Totals
+from gateway.redelivery import REMEMBERED
 from gateway.spool.counts import Counts, add_up, load_counts, save_counts, to_totals
 from gateway.spool.examine import (
     Format,
@@ -30,6 +31,7 @@ from gateway.spool.examine import (
     stated_tables,
 )
 from gateway.spool.mishaps import DAMAGE, DamagedError, is_damage, store_error
+from gateway.spool.pages import PAGE_SIZE
 from gateway.spool.remains import lenient_text
 from gateway.spool.salvage import (
     Check,
@@ -42,9 +44,6 @@ from gateway.spool.salvage import (
 
 log = logging.getLogger(__name__)
 
-SEEN_MAX = 32_768
-"""Pairs kept per MQTT session: as many as `gateway.redelivery` remembers."""
-
 GROUP_BYTES_MAX = 16 * 1024 * 1024
 """A group of commits; where little space is allowed, a 16th of that."""
 
@@ -56,7 +55,6 @@ _WAL_BYTES_MIN = 64 * 1024
 _GROWTH = 3
 """What a group may add to log and file, beside its own size: it stands in both for a while."""
 
-_PAGE_BYTES = 4096
 _SEEN_PAIR = Struct(">H8s")
 _BUSY_S = 5.0
 
@@ -139,7 +137,7 @@ class Database:
                 (session,),
             ).fetchall()
         pairs = [pair for (blob,) in blobs for pair in _SEEN_PAIR.iter_unpack(_whole_pairs(blob))]
-        return pairs[-SEEN_MAX:]
+        return pairs[-REMEMBERED:]
 
     def pressure(self) -> float:
         """How full the store is, see `Store`. On a full disk SQLite cannot delete.
@@ -345,7 +343,7 @@ def _put_seen(db: sqlite3.Connection, session: str, pairs: Sequence[tuple[int, b
     upto = db.execute(last, (session,)).fetchone()[0] + len(pairs)
     blob = b"".join(_SEEN_PAIR.pack(identifier, digest) for identifier, digest in pairs)
     db.execute("INSERT INTO seen VALUES (?, ?, ?)", (session, upto, blob))
-    db.execute("DELETE FROM seen WHERE session = ? AND upto <= ?", (session, upto - SEEN_MAX))
+    db.execute("DELETE FROM seen WHERE session = ? AND upto <= ?", (session, upto - REMEMBERED))
 
 
 def _whole_pairs(blob: bytes) -> bytes:
@@ -367,7 +365,7 @@ def _connection(path: Path, wal_bytes: int) -> sqlite3.Connection:
         # Where SQLite is built to overwrite what it deletes, as in Debian, that doubles the bytes
         # written per delivered batch.
         db.execute("PRAGMA secure_delete = OFF")
-        db.execute(f"PRAGMA wal_autocheckpoint = {wal_bytes // (2 * _PAGE_BYTES)}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {wal_bytes // (2 * PAGE_SIZE)}")
         db.execute(f"PRAGMA journal_size_limit = {wal_bytes}")
         on_error.pop_all()
     return db

@@ -7,6 +7,7 @@ itself, by the same functions. Limits: PAGE_LETTERS and PAGE_BYTES; a page has a
 or row.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -24,11 +25,11 @@ from gateway.spool.store import Spool
 
 PAGE_LETTERS = 1_000
 PAGE_BYTES = 512 * 1024
-IDS_MAX = 10_000
 EXAMPLE_BYTES = 1_000
 QUOTED_MIN = 20
 QUOTED = "..."
-"""Stands for the line itself where the server's words repeat it."""
+"""Stands for what differs from letter to letter though the server means the same."""
+_DROPPED = re.compile(r"(?<=\bdropped=)\d+")
 
 
 class SpoolLook(TypedDict):
@@ -324,11 +325,15 @@ def _letter(kept: KeptLetter) -> Letter:
 
 
 def _words(letter: DeadLetter) -> str:
-    """The server's words without the line itself, which some servers repeat, cut or whole."""
+    """The server's words without what is this letter's alone.
+
+    That is the line itself, which some servers repeat, cut or whole, and how many were refused
+    together with it.
+    """
     line = " ".join(letter.line.decode("utf-8", "replace").split())
     if line and line in letter.message:
         return letter.message.replace(line, QUOTED)
     before, start, rest = letter.message.partition(line[:QUOTED_MIN])
     if start and line.startswith(start + rest):
         return before + QUOTED
-    return letter.message
+    return _DROPPED.sub(QUOTED, letter.message)

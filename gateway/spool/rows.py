@@ -17,6 +17,9 @@ ROW_BYTES = 64 * 1024
 CORRUPT_ROWS_MAX = 100
 """Kept for inspection, and set aside at a time."""
 
+CORRUPT_SHARE_OF_SPOOL = 32
+"""They take at most this part of the spool's bytes; the latest is kept whatever its size."""
+
 LOWEST = -(2**63)
 """Damage may have made a number negative."""
 HIGHEST = 2**63 - 1
@@ -121,6 +124,18 @@ def delete_rows(db: sqlite3.Connection, rows: Sequence[int]) -> tuple[int, int, 
         lines += int(sums[0])
         size += int(sums[1])
     return found, lines, size
+
+
+def keep_latest_corrupt(db: sqlite3.Connection, max_bytes: int) -> None:
+    """Let the oldest of the corrupt rows go that were set aside, until the limits are kept."""
+    db.execute(
+        "DELETE FROM corrupt_rows WHERE id IN (SELECT id FROM ("
+        "SELECT id, row_number() OVER latest AS number, "
+        "sum(coalesce(length(body), 0)) OVER latest AS size "
+        "FROM corrupt_rows WINDOW latest AS (ORDER BY id DESC)"
+        ") WHERE number > ? OR number > 1 AND size > ?)",
+        (CORRUPT_ROWS_MAX, max_bytes),
+    )
 
 
 def is_hidden(db: sqlite3.Connection, rows: Sequence[int]) -> bool:

@@ -5,9 +5,11 @@ the counts. A row is checked against its own CRC when it is read; one that fails
 counted, never delivered. Rows that are read are taken: nobody gets them again, and nothing evicts
 them, until they are settled. At the limit the oldest droppable rows are evicted by the very
 transaction that brings new ones, so the limit holds at every instant. Limits: rows of `ROW_BYTES`
-(a longer line has a row to itself); of corrupt rows the latest are kept. Dead letters: `letters`.
+(a longer line has a row to itself); of corrupt rows the latest, up to a share of the spool, are
+kept. Dead letters: `letters`.
 """
 
+import math
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -24,13 +26,14 @@ from gateway.spool.letters import KeptLetter, LetterCounts
 from gateway.spool.mishaps import DamagedError
 from gateway.spool.pending import check_missing, recount, withdraw, withdraw_held
 from gateway.spool.rows import (
-    CORRUPT_ROWS_MAX,
+    CORRUPT_SHARE_OF_SPOOL,
     HIGHEST,
     LOWEST,
     bodies_of,
     checksum,
     delete_rows,
     is_unaltered,
+    keep_latest_corrupt,
     renumbered,
     take,
 )
@@ -48,6 +51,9 @@ _SHRINK_PAGES = 256
 before they are given back."""
 _SHRINK_FREE_MIN = 1024
 """Fewer free pages than these are kept for the next rows."""
+
+_EMPTY = -1.0
+"""The pressure where nothing waits for delivery: ample room."""
 
 EVICTED_ROWS_MAX = 1_000
 """In one transaction, of those that are too old."""
@@ -97,6 +103,7 @@ class Spool(Database):
         self._boot = boot
         self._max_age_ns = max_age_ns
         self._letter_bytes_max = max_bytes // letters.SHARE_OF_SPOOL
+        self._corrupt_bytes_max = max_bytes // CORRUPT_SHARE_OF_SPOOL
         self._last_seq = 0
         """Numbers are not used again while a reader may remember one."""
         self._taken: set[int] = set()
@@ -171,7 +178,7 @@ class Spool(Database):
             self._append(db, counts, dated)
             self._bury(db, counts, [DeadLetter(line, 0, NEVER_SET) for line in dead])
             held.set_aside(db, corrupt)
-            _keep_latest(db, "corrupt_rows", CORRUPT_ROWS_MAX)
+            keep_latest_corrupt(db, self._corrupt_bytes_max)
             withdraw_held(db, counts, taken)
 
     def read(self, max_bytes: int, max_lines: int, *, newest: bool) -> Batch | None:
@@ -213,7 +220,10 @@ class Spool(Database):
     def pressure(self) -> float:
         while self._evict_old():
             pass
-        return super().pressure()
+        found = super().pressure()
+        if found == math.inf or self._counts.get("pending", 0):
+            return found
+        return min(found, _EMPTY)  # whatever else it holds: no delivery will make more room
 
     def space(self) -> dict[str, int]:
         """Bytes on disk and their limits."""
@@ -324,12 +334,13 @@ class Spool(Database):
 
     def _set_aside(self, corrupt: Sequence[int]) -> None:
         with self._transaction() as (db, counts):
-            db.executemany(
-                "INSERT INTO corrupt_rows (seq, lines, crc, committed_ns, body) "
-                "SELECT seq, lines, crc, committed_ns, body FROM rows WHERE seq = ?",
-                [(seq,) for seq in corrupt],
-            )
-            _keep_latest(db, "corrupt_rows", CORRUPT_ROWS_MAX)
+            for seq in corrupt:  # one by one: the copies never take more than their share
+                db.execute(
+                    "INSERT INTO corrupt_rows (seq, lines, crc, committed_ns, body) "
+                    "SELECT seq, lines, crc, committed_ns, body FROM rows WHERE seq = ?",
+                    (seq,),
+                )
+                keep_latest_corrupt(db, self._corrupt_bytes_max)
             found, lines, size = delete_rows(db, corrupt)
             if found != len(corrupt):
                 raise DamagedError(
@@ -355,13 +366,6 @@ def _evict(db: sqlite3.Connection, counts: Counts, rows: Sequence[int]) -> None:
     _, lines, size = delete_rows(db, rows)
     add(counts, "evicted", lines)
     withdraw(db, counts, lines, size)
-
-
-def _keep_latest(db: sqlite3.Connection, table: str, limit: int) -> None:
-    db.execute(
-        f"DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?",  # noqa: S608
-        (limit,),
-    )
 
 
 def _shrink(db: sqlite3.Connection, pages: int) -> None:

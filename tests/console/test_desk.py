@@ -213,6 +213,19 @@ async def test_nonsense_is_refused(rig: Rig, content: bytes) -> None:
         assert answer.status == 400
 
 
+async def test_a_spool_from_before_the_archive_is_not_denied(tmp_path: Path) -> None:
+    Rig(tmp_path).close()
+    rig = Rig(tmp_path, archive=True)
+    config = configure(tmp_path, influxdb=False)
+    with DataDir(tmp_path):
+        async with answering(rig), open_desk(config) as desk:
+            with pytest.raises(TransportError, match="can be looked at while no gateway runs"):
+                await desk.look()
+    rig.close()
+    async with open_desk(config) as desk:
+        assert (await desk.look())["path"].endswith("spool.db")
+
+
 async def test_a_gateway_with_an_archive_has_no_letters(tmp_path: Path) -> None:
     rig = Rig(tmp_path, archive=True)
     with DataDir(tmp_path):

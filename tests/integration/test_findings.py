@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from tests.load.findings import Findings, Point, Published, compare
+from tests.load.findings import MESSAGES_REMEMBERED, Findings, Point, Published, compare
 from tests.load.publisher import publish, reading
 from tests.load.tap import Delivery, Tap
 
@@ -59,7 +59,9 @@ def test_a_repetition_that_nobody_can_recognize_is_excused() -> None:
     assert found([FIRST, ANEW], twice).handed_over_twice == [7]
     assert found([FIRST, ANEW], twice, again={7: 1}).published_twice == [7]
     assert found([FIRST, ANEW], [*twice, point(260)]).twice == [7]
-    others = [Delivery(n, 1, n, duplicate=False, at_ns=150) for n in range(100, 10_101)]
+    others = [
+        Delivery(n, 1, n, duplicate=False, at_ns=150) for n in range(100, 101 + MESSAGES_REMEMBERED)
+    ]
     assert found([FIRST, *others, AGAIN], twice).handed_over_twice == [7]
 
 

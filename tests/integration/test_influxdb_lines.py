@@ -219,27 +219,16 @@ async def test_ten_thousand_lines_cost_few_requests_however_many_are_bad(
     assert counted.requests <= requests + slack
 
 
-async def test_too_many_values_of_a_tag(tmp_path: Path) -> None:
-    with Influxd(tmp_path, data="max-values-per-tag = 5") as server:
-        async with sink_of(server, "values") as sink:
+@pytest.mark.parametrize("limit", ["max-values-per-tag", "max-series-per-database"])
+async def test_too_many_values_of_a_tag_or_series(tmp_path: Path, limit: str) -> None:
+    with Influxd(tmp_path, data=f"{limit} = 5") as server:
+        async with sink_of(server, "few") as sink:
             known = [OLD_TAG % (b"d%d" % i, NOW_NS) for i in range(5)]
             assert await outcome(sink, known) == ({}, 5)
             more = [OLD_TAG % (b"d%d" % i, NOW_NS + 1) for i in range(9)]
             dead, points = await outcome(sink, more)
             assert dead.keys() == set(more[5:])
-            assert all("max-values-per-tag limit exceeded" in text for text in dead.values())
-            assert points == 10
-
-
-async def test_too_many_series(tmp_path: Path) -> None:
-    with Influxd(tmp_path, data="max-series-per-database = 5") as server:
-        async with sink_of(server, "series") as sink:
-            known = [OLD_TAG % (b"d%d" % i, NOW_NS) for i in range(5)]
-            assert await outcome(sink, known) == ({}, 5)
-            more = [OLD_TAG % (b"d%d" % i, NOW_NS + 1) for i in range(9)]
-            dead, points = await outcome(sink, more)
-            assert dead.keys() == set(more[5:])
-            assert all("max-series-per-database limit exceeded" in text for text in dead.values())
+            assert all(f"{limit} limit exceeded" in text for text in dead.values())
             assert points == 10
 
 

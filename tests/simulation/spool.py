@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from gateway.errors import DiskFullError
 from gateway.model import Batch, DeadLetter, Group, Observation, Pin, Totals
+from gateway.redelivery import REMEMBERED
 from gateway.spool import held
-from gateway.spool.database import GROUP_BYTES_MAX, SEEN_MAX
+from gateway.spool.database import GROUP_BYTES_MAX
 from gateway.spool.letters import KeptLetter, LetterCounts
 from gateway.spool.rows import ROW_BYTES
 from gateway.spool.store import NEVER_SET
@@ -146,7 +147,7 @@ class MemorySpool:
         for session in group.forget:
             disk.seen.pop(session, None)
         for session, pairs in group.seen.items():
-            disk.seen[session] = (disk.seen.get(session, []) + pairs)[-SEEN_MAX:]
+            disk.seen[session] = (disk.seen.get(session, []) + pairs)[-REMEMBERED:]
         self._count(spooled=len(came), pending=len(came))
         disk.committed(group)
         if group.droppable or group.held_droppable:

@@ -213,6 +213,17 @@ async def test_a_server_that_is_away_defers(url: str) -> None:
             await sink.ping()
 
 
+@pytest.mark.parametrize("host", ["influx..home", 70 * "x"])
+async def test_a_name_that_no_host_can_have_halts(host: str) -> None:
+    sink = InfluxSink(InfluxTarget(2, f"http://{host}:8086", org="o", bucket="b"), lambda: 0)
+    async with sink:
+        receipt = await sink.write(GOOD)
+        assert isinstance(receipt, Halted)
+        assert host in receipt.problem
+        with pytest.raises(TransportError, match="label"):
+            await sink.ping()
+
+
 async def test_a_problem_is_told_without_credentials() -> None:
     target = InfluxTarget(1, "http://me:s3cret@127.0.0.1:1", database="x")
     async with InfluxSink(target, lambda: NOW_NS) as sink:

@@ -9,11 +9,11 @@ from gateway.model import FieldValue, Observation, Series, TimeSource
 from gateway.sinks.line_protocol import (
     NAME_CHARS_MAX,
     TAG_CHARS_MAX,
-    TIME_MIN_NS,
     encode,
     flaw,
     make_series,
 )
+from gateway.times import SINCE_BOOT_MAX_NS
 from simulators.line_protocol import LineError, parse
 
 VERSIONS = [1, 2, 3]
@@ -153,7 +153,7 @@ def test_nothing_is_wrong_with_the_lines_that_the_gateway_makes(text: str) -> No
     ],
 )
 def test_a_good_line_that_a_person_wrote(good: str) -> None:
-    for time_ns in (TIME_MIN_NS, 1_720_000_000_123_456_789, 2**63 - 2):
+    for time_ns in (SINCE_BOOT_MAX_NS, 1_720_000_000_123_456_789, 2**63 - 2):
         assert flaw(good.format(time_ns).encode()) == ""
         assert parse(good.format(time_ns), 1, 2)
 
@@ -231,7 +231,9 @@ def test_what_has_no_flaw_is_taken_by_a_reader_written_from_the_format() -> None
     good = 0
     for _ in range(20_000):
         middle = "".join(rng.choices(alphabet, k=rng.randrange(6)))
-        made = f"m{middle} f=1{''.join(rng.choices(alphabet, k=rng.randrange(3)))} {TIME_MIN_NS}"
+        made = (
+            f"m{middle} f=1{''.join(rng.choices(alphabet, k=rng.randrange(3)))} {SINCE_BOOT_MAX_NS}"
+        )
         if flaw(made.encode()):
             continue
         good += 1
@@ -244,4 +246,4 @@ def test_what_has_no_flaw_is_taken_by_a_reader_written_from_the_format() -> None
 
 def test_a_long_line_is_looked_at_in_linear_time() -> None:
     for part in ("a=", "a=1,", "\\", "\\ ", '"', ',a="'):
-        assert flaw(f"m {part * 200_000} {TIME_MIN_NS}".encode())
+        assert flaw(f"m {part * 200_000} {SINCE_BOOT_MAX_NS}".encode())

@@ -93,6 +93,14 @@ def test_words_that_repeat_the_line_are_equal_words(
     assert (group["message"], group["count"]) == (words, 3)
 
 
+def test_how_many_lines_a_batch_had_makes_no_other_words(open_spool: OpenSpool) -> None:
+    spool = open_spool()
+    for count in (1, 20, 300):
+        kill(spool, *points(1, 2), message=f"field type conflict dropped={count}")
+    (group,) = desk.groups(spool, ALL)["groups"]
+    assert (group["message"], group["count"]) == ("field type conflict dropped=...", 6)
+
+
 def test_a_retry_goes_in_steps_and_leaves_what_has_a_flaw(
     open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 from gateway.model import Group
 from gateway.spool.store import Spool
 from tests.spool.conftest import OpenSpool
-from tests.spool.test_store import assert_balanced, lines, read_all
+from tests.spool.test_store import assert_balanced, lines, read_all, sql
+from tests.spool.wreck import deliver
 
 
 def test_room_is_what_the_limits_leave(open_spool: OpenSpool, tmp_path: Path) -> None:
@@ -126,3 +127,36 @@ def test_rows_that_are_too_old_are_dropped_and_counted(tmp_path: Path) -> None:
     assert spool.totals().evicted == 23
     assert_balanced(spool)
     spool.close()
+
+
+def test_corrupt_rows_take_a_small_part_of_the_spool_and_do_not_keep_sources_away(
+    open_spool: OpenSpool,
+) -> None:
+    limit = 8_000_000
+    spool = open_spool(max_bytes=limit)
+    for n in range(90):
+        spool.commit(Group(rows=[b'm f="%060000d" 1' % n]))
+    assert spool.pressure() > 0
+    sql(spool.path, "UPDATE rows SET crc = crc + 1")
+    assert read_all(spool) == []
+    assert spool.totals().corrupt == 90
+    ((kept, size),) = sql(spool.path, "SELECT count(*), sum(length(body)) FROM corrupt_rows")
+    assert (kept, size) == (4, 4 * 60_008)
+    assert spool.path.stat().st_size < limit
+    assert spool.pressure() < -4
+    assert_balanced(spool)
+
+
+def test_where_nothing_waits_there_is_room_whatever_else_fills_the_spool(
+    open_spool: OpenSpool,
+) -> None:
+    """Sources that wait for room would wait for ever: nothing that is delivered makes any."""
+    spool = open_spool(max_bytes=2**20)
+    with spool._transaction() as (db, _):
+        db.execute("INSERT INTO seen VALUES ('a session', 1, zeroblob(1000000))")
+    spool.commit(Group(rows=lines(1, 1)))
+    assert spool.pressure() > 0
+    deliver(spool)
+    assert spool.pressure() == -1
+    spool._min_free = 2 * shutil.disk_usage(spool.path.parent).free
+    assert spool.pressure() == math.inf

@@ -18,8 +18,8 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import DeadLetter, Group, Pin, Totals
+from gateway.redelivery import REMEMBERED
 from gateway.spool import held
-from gateway.spool.database import SEEN_MAX
 from gateway.spool.letters import KeptLetter
 from gateway.spool.rows import ROW_BYTES
 from gateway.spool.store import NEVER_SET, Spool
@@ -134,7 +134,7 @@ class Model:
         for session in group.forget:
             self.seen.pop(session, None)
         for session, pairs in group.seen.items():
-            self.seen[session] = (self.seen.get(session, []) + pairs)[-SEEN_MAX:]
+            self.seen[session] = (self.seen.get(session, []) + pairs)[-REMEMBERED:]
 
     def release(self, boot: str) -> None:
         lines = [

@@ -11,8 +11,8 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import DeadLetter, Group, Observation, Pin, TimeSource
+from gateway.redelivery import REMEMBERED
 from gateway.sinks.line_protocol import make_series
-from gateway.spool.database import SEEN_MAX
 from gateway.spool.rows import ROW_BYTES
 from gateway.spool.store import Spool
 from tests.spool.conftest import OpenSpool
@@ -208,18 +208,19 @@ def test_the_redelivery_ring_keeps_the_last_messages_of_each_session(
     open_spool: OpenSpool,
 ) -> None:
     spool = open_spool()
-    for first, last in ((1, 7), (8, 4_000), (4_001, 10_003), (10_004, 10_008)):
+    count = REMEMBERED + 8
+    for first, last in ((1, 7), (8, 4_000), (4_001, count - 5), (count - 4, count)):
         spool.commit(Group(seen={"a": pairs(first, last), "b": pairs(first, first)}))
     spool.close()
     again = open_spool()
-    assert again.seen("a") == pairs(10_008 - SEEN_MAX + 1, 10_008)
+    assert again.seen("a") == pairs(9, count)
     assert [digest for _, digest in again.seen("b")] == [
-        n.to_bytes(8, "big") for n in (1, 8, 4_001, 10_004)
+        n.to_bytes(8, "big") for n in (1, 8, 4_001, count - 4)
     ]
     assert sql(again.path, "SELECT count(*) FROM seen WHERE session = 'a'") == [(3,)]
     again.commit(Group(seen={"c": pairs(1, 1)}))
-    again.commit(Group(seen={"c": pairs(2, SEEN_MAX)}))
-    assert again.seen("c") == pairs(1, SEEN_MAX)
+    again.commit(Group(seen={"c": pairs(2, REMEMBERED)}))
+    assert again.seen("c") == pairs(1, REMEMBERED)
     again.commit(Group(forget={"a"}, seen={"a": pairs(1, 2)}))
     assert again.seen("a") == pairs(1, 2)
     assert len(again.seen("b")) == 4
