@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.admission import Admission, Inlet, WhenFull
+from gateway.admission import Inlet, WhenFull
 from gateway.committer import HURRY_SHARE
 from gateway.errors import StoreError
 from gateway.ledger import Stage
@@ -238,26 +238,6 @@ async def test_a_flood_pauses_its_own_source_and_costs_the_others_nothing() -> N
         assert wire.left == []
     assert len(rig.disk.rows()) == count + 5_000
     assert rig.balanced()
-
-
-async def test_a_message_larger_than_all_memory_neither_pauses_nor_sheds_sources_with_nothing() -> (
-    None
-):
-    rig = Rig()
-    admission = Admission(1_000)
-    large, flood = Wire(), Wire()
-    giant = admission.inlet(rig.ledger.account("giant", "mqtt"), WhenFull.BLOCK, valve=large)
-    inlet = admission.inlet(rig.ledger.account("flood", "mqtt"), WhenFull.BLOCK, valve=flood)
-    admission.take(inlet, 600)
-    assert flood.paused
-    admission.take(giant, 5_000)
-    admission.give_back(inlet, 600)
-    admission.yield_to(-1.0, "")
-    assert not flood.paused, "a new connection of its would not be paused again"
-    quiet = admission.inlet(rig.account, WhenFull.DROP_NEWEST)
-    assert admission.refusal(quiet) is None
-    admission.take(quiet, 100)
-    assert admission.refusal(quiet) is Reason.DISK_SLOW
 
 
 async def test_while_the_store_fills_up_the_sources_that_bring_most_are_stopped_first() -> None:
