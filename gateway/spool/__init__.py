@@ -43,11 +43,11 @@ totals(name, value)
 pins(measurement, field, is_text)
     The type a field has for good: 1 text, 0 number.
 seen(session, upto, pairs)
-    The QoS 1 messages of an MQTT session that were committed, for recognizing redeliveries: one
-    row per transaction. `pairs` holds 10 bytes per message, in order: the packet identifier as a
-    big-endian 16-bit integer, and the first 8 bytes of a digest. `upto` numbers the session's
-    last message in the blob, counted from 1. Only the last 32,768 messages count; rows
-    without one of those are deleted.
+    The QoS 1 messages of an MQTT session that were committed, for recognizing redeliveries: those
+    of one or several transactions in a row. `pairs` holds 10 bytes per message, in order: the
+    packet identifier as a big-endian 16-bit integer, and the first 8 bytes of a digest. `upto`
+    numbers the session's last message in the blob, counted from 1. Only the last 32,768 messages
+    count; rows without one of those are deleted.
 
 The archive has the tables `totals`, `pins` and `seen` too; its own are in `archive.py`.
 

@@ -56,6 +56,8 @@ _GROWTH = 3
 """What a group may add to log and file, beside its own size: it stands in both for a while."""
 
 _SEEN_PAIR = Struct(">H8s")
+_SEEN_BLOB_BYTES = 800
+"""More of an entry would go to a page of its own."""
 _BUSY_S = 5.0
 
 
@@ -339,9 +341,17 @@ def put_shared(db: sqlite3.Connection, group: Group[Row]) -> None:
 
 
 def _put_seen(db: sqlite3.Connection, session: str, pairs: Sequence[tuple[int, bytes]]) -> None:
-    last = "SELECT coalesce(max(upto), 0) FROM seen WHERE session = ?"
-    upto = db.execute(last, (session,)).fetchone()[0] + len(pairs)
+    """Add to the last row as long as it is short: a row's own weight is that of five pairs."""
+    latest = (
+        "SELECT upto, coalesce(CAST(pairs AS BLOB), x'') FROM seen "
+        "WHERE session = ? ORDER BY upto DESC LIMIT 1"
+    )
+    last, before = db.execute(latest, (session,)).fetchone() or (0, b"")
     blob = b"".join(_SEEN_PAIR.pack(identifier, digest) for identifier, digest in pairs)
+    if len(before) + len(blob) <= _SEEN_BLOB_BYTES:
+        db.execute("DELETE FROM seen WHERE session = ? AND upto = ?", (session, last))
+        blob = _whole_pairs(before) + blob
+    upto = last + len(pairs)
     db.execute("INSERT INTO seen VALUES (?, ?, ?)", (session, upto, blob))
     db.execute("DELETE FROM seen WHERE session = ? AND upto <= ?", (session, upto - REMEMBERED))
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.model import Group
 from gateway.spool.store import Spool
 from tests.spool.conftest import OpenSpool
-from tests.spool.test_store import assert_balanced, lines, read_all, sql
+from tests.spool.test_store import assert_balanced, lines, pairs, read_all, sql
 from tests.spool.wreck import deliver
 
 
@@ -160,3 +160,17 @@ def test_where_nothing_waits_there_is_room_whatever_else_fills_the_spool(
     assert spool.pressure() == -1
     spool._min_free = 2 * shutil.disk_usage(spool.path.parent).free
     assert spool.pressure() == math.inf
+
+
+def test_the_ring_of_one_message_per_commit_is_hardly_larger_than_its_messages(
+    open_spool: OpenSpool,
+) -> None:
+    spool = open_spool()
+    count = 3_000
+    for n in range(1, count + 1):
+        spool.commit(Group(seen={"greenhouse-home-1a2b3c4d": pairs(n, n)}))
+    assert spool.seen("greenhouse-home-1a2b3c4d") == pairs(1, count)
+    spool.close()
+    assert spool.path.stat().st_size < 60_000 + 14 * count
+    (found,) = sql(spool.path, "SELECT count(*), max(upto), max(length(pairs)) FROM seen")
+    assert found == (38, count, 800)

@@ -208,14 +208,14 @@ def test_the_redelivery_ring_keeps_the_last_messages_of_each_session(
     open_spool: OpenSpool,
 ) -> None:
     spool = open_spool()
-    count = REMEMBERED + 8
-    for first, last in ((1, 7), (8, 4_000), (4_001, count - 5), (count - 4, count)):
+    end = REMEMBERED + 8
+    for first, last in ((1, 7), (8, 4_000), (4_001, end - 5), (end - 4, end)):
         spool.commit(Group(seen={"a": pairs(first, last), "b": pairs(first, first)}))
     spool.close()
     again = open_spool()
-    assert again.seen("a") == pairs(9, count)
+    assert again.seen("a") == pairs(end - REMEMBERED + 1, end)
     assert [digest for _, digest in again.seen("b")] == [
-        n.to_bytes(8, "big") for n in (1, 8, 4_001, count - 4)
+        n.to_bytes(8, "big") for n in (1, 8, 4_001, end - 4)
     ]
     assert sql(again.path, "SELECT count(*) FROM seen WHERE session = 'a'") == [(3,)]
     again.commit(Group(seen={"c": pairs(1, 1)}))
