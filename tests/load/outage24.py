@@ -156,8 +156,8 @@ def _outage(
     full_kib = gateway.memory_kib("VmHWM")
     backlog = _copy(gateway.data_dir / "spool.db")
     influxd.start()
+    gateway.await_status("delivering", lambda s: _delivered(s) > 0, PATIENCE_S, LOOK_S)
     with watch.lateness():
-        gateway.await_status("delivering", lambda s: _delivered(s) > 0, PATIENCE_S, LOOK_S)
         started = time.monotonic()
         drained = gateway.await_status(
             "drained", lambda s: _is_drained(s, rate), PATIENCE_S, LOOK_S
