@@ -24,6 +24,7 @@ from gateway.config.sources import Mqtt, Serial
 from gateway.errors import DiskFullError
 from gateway.intake import Connection, Message
 from gateway.model import Batch, DeadLetter, Pin, Sink, Store, Totals
+from gateway.polling import Write
 from gateway.settings import broker_settings, influx_target, port_settings
 from gateway.sinks.influxdb import InfluxSink
 from gateway.spool import worker
@@ -104,11 +105,12 @@ class OpenStore(NamedTuple):
 
 
 class Port(Protocol):
-    """A serial port; each `run` opens it anew, and raises when it ends."""
+    """A byte stream; each `run` opens it anew, and raises when it ends."""
 
     async def run(
-        self, opened: Callable[[], None], receive: Callable[[bytes], None]
-    ) -> NoReturn: ...
+        self, opened: Callable[[Write], None], receive: Callable[[bytes], None]
+    ) -> NoReturn:
+        """Hand a way to write to `opened`, then every chunk to `receive`."""
 
 
 class Broker(Protocol):

@@ -1,6 +1,6 @@
 """Everything left of the store: sources, each with its decoders, kept alive and kept apart.
 
-    serial port --bytes--> Framer --.
+    byte stream --bytes--> Framer --.
                                      >-- Pipeline (decode, normalize) --> Committer
     MQTT broker --messages--> Router'
 
@@ -84,6 +84,8 @@ class Pipeline:
                 self._lose(Stage.IGNORED, reason, frame.data, frame)
             case Learned():
                 self._account.state += 1
+            case Repeated(reason):
+                self._lose(Stage.REPEATED_FRAME, reason, frame.data, frame)
             case _:  # a decoder of somebody else may return anything
                 self._lose(Stage.MALFORMED, Reason.DECODER_FAILED, frame.data, frame)
         return []
@@ -108,8 +110,8 @@ class Pipeline:
         self._ledger.lose(self._account, stage, reason, example, now_ns=frame.received_at_ns)
 
 
-class SerialIntake:
-    """A byte stream's way into the committer: `opened` and `receive` are the transport's calls."""
+class StreamIntake:
+    """A byte stream's way into the committer: `receive` is the transport's call."""
 
     def __init__(
         self,
@@ -131,8 +133,6 @@ class SerialIntake:
         self._clock = clock
 
     def opened(self) -> None:
-        """Start a new stream: what the last one left unfinished will never be finished."""
-        self._count(self._framer.close(), self._clock())
         note_connected(self._account)
 
     def receive(self, data: bytes) -> None:
@@ -140,6 +140,10 @@ class SerialIntake:
         now_ns = self._clock()
         self._account.bytes_received += len(data)
         self._count(self._framer.feed(data), now_ns)
+
+    def flush(self) -> None:
+        """Wait for nothing more: the stream ended, or whoever was asked has fallen silent."""
+        self._count(self._framer.close(), self._clock())
 
     def _count(self, items: Iterable[Framed | Noise], now_ns: int) -> None:
         account = self._account

@@ -9,6 +9,7 @@ example. `imbalances` recomputes the equations of the flow:
     quantities   = fields + refused
     readings     = observations + implausible + repeated + suppressed
     observations = uncommitted + spooled + shed
+    polls        = answered + exceptions + timeouts + invalid + outstanding         asked devices
     spooled + inherited + retried = delivered + dead + evicted + corrupt + pending      lines
 
 The last line belongs to the store, which keeps its counts in its own transactions (`Totals`);
@@ -142,6 +143,12 @@ class Account:
     uncommitted: int = 0
     spooled: int = 0
     shed: int = 0
+    polls: int = 0
+    answered: int = 0
+    exceptions: int = 0
+    timeouts: int = 0
+    invalid: int = 0
+    outstanding: int = 0
     commit_latency: Latency = field(default_factory=Latency)
     """Arrival to commit."""
     device_times: int = 0
@@ -158,6 +165,7 @@ EQUATIONS = {
     "quantities": ("quantities", ("fields", "refused")),
     "readings": ("readings", ("observations", "implausible", "repeated", "suppressed")),
     "observations": ("observations", ("uncommitted", "spooled", "shed")),
+    "polls": ("polls", ("answered", "exceptions", "timeouts", "invalid", "outstanding")),
 }
 """What comes to an account, and the counters it goes to; always equal."""
 

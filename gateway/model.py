@@ -26,6 +26,7 @@ class Reason(StrEnum):
     OVERSIZE = "oversize"
     NOT_TEXT = "not_text"
     INTERRUPTED = "interrupted"
+    GARBAGE = "garbage"
     # malformed: a frame, or an element of one, that its decoder cannot read
     SYNTAX = "syntax"
     TOO_DEEP = "too_deep"
@@ -34,10 +35,15 @@ class Reason(StrEnum):
     COLUMNS = "columns"
     CHECKSUM = "checksum"
     DECODER_FAILED = "decoder_failed"
+    EXCEPTION = "exception"
+    ENCRYPTED = "encrypted"
     # ignored: understood and not wanted
     RETAINED = "retained"
     UNROUTED = "unrouted"
     FIRST_LINE = "first_line"
+    UNSUPPORTED = "unsupported"
+    UNASKED = "unasked"
+    ECHO = "echo"
     # refused: a quantity of a reading that is no value
     NAN = "nan"
     INFINITE = "infinite"
@@ -53,6 +59,7 @@ class Reason(StrEnum):
     NO_FIELDS = "no_fields"
     # repeated: seen before
     REDELIVERED = "redelivered"
+    RETRANSMITTED = "retransmitted"
     SAME_POINT = "same_point"
     # shed: an observation that never reached the disk
     SPOOL_FULL = "spool_full"
@@ -104,8 +111,11 @@ class Framer(Protocol):
     def feed(self, data: bytes) -> Sequence[Framed | Noise]:
         """Take `data` of any size and return what it completed, in order."""
 
-    def close(self) -> Sequence[Noise]:
-        """Give up what is buffered (the connection ended), and start anew."""
+    def close(self) -> Sequence[Framed | Noise]:
+        """Wait for nothing more (the connection ended), and start anew.
+
+        What looked like the beginning of a long frame may hide a whole short one.
+        """
 
 
 class Reading(NamedTuple):
@@ -146,7 +156,13 @@ class Decoded(NamedTuple):
     malformed: Sequence[Malformed] = ()
 
 
-Verdict = Decoded | Malformed | Ignored | Learned
+class Repeated(NamedTuple):
+    """A frame, or a reading, that was there before."""
+
+    reason: Reason
+
+
+Verdict = Decoded | Malformed | Ignored | Learned | Repeated
 
 
 class Decoder(Protocol):
@@ -162,10 +178,23 @@ class Device:
     name: str
     summary: str
     decoder: Callable[..., Decoder]
-    """Takes the options below as keywords."""
-    framer: Callable[[], Framer] | None = None
-    """None: only whole payloads (MQTT)."""
+    """Takes the options below as keywords, but those of the framer."""
+    framer: Callable[..., Framer] | None = None
+    """Takes the framer's options as keywords. None: only whole payloads (MQTT)."""
     options: frozenset[str] = frozenset()
+    framer_options: frozenset[str] = frozenset()
+    baudrates: tuple[int, ...] = ()
+    """What such devices use, the most likely first: it is the default of a port."""
+
+    def make_decoder(self, options: Mapping[str, object]) -> Decoder:
+        """Raise ConfigError where the options are wrong."""
+        return self.decoder(**{k: v for k, v in options.items() if k not in self.framer_options})
+
+    def make_framer(self, options: Mapping[str, object]) -> Framer | None:
+        """Likewise; None for a device without streams."""
+        if self.framer is None:
+            return None
+        return self.framer(**{k: v for k, v in options.items() if k in self.framer_options})
 
 
 class Series(NamedTuple):
@@ -193,12 +222,6 @@ class Observation(NamedTuple):
 
 class Implausible(NamedTuple):
     """A reading that yields no observation."""
-
-    reason: Reason
-
-
-class Repeated(NamedTuple):
-    """A reading whose point is already stored with the same values."""
 
     reason: Reason
 

@@ -40,6 +40,12 @@ def port_settings(entry: Serial) -> PortSettings:
     )
 
 
+def character_s(entry: Serial) -> float:
+    """How long a character takes on the line, with its start and stop bits."""
+    bits = 1 + entry.bytesize + (entry.parity != "N") + entry.stopbits
+    return bits / entry.baudrate
+
+
 def broker_settings(entry: Mqtt, client_id: str) -> BrokerSettings:
     host, port = entry.address()
     files = (

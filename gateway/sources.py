@@ -3,11 +3,14 @@
 A part of the composition root: here `Config` ends, and plain values go on.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from gateway.admission import WhenFull
+from gateway.asking import Asker
 from gateway.catalogue import Catalogue
 from gateway.committer import Committer
 from gateway.config.models import Config
@@ -15,12 +18,14 @@ from gateway.config.sources import FieldRule as FieldSettings
 from gateway.config.sources import Mqtt, Serial
 from gateway.config.sources import Subscription as SubscriptionSettings
 from gateway.devices import devices
-from gateway.edges import Edges
+from gateway.edges import Edges, Port
 from gateway.errors import ConfigError
-from gateway.intake import MqttIntake, Pipeline, SerialIntake, Subscription
+from gateway.intake import MqttIntake, Pipeline, StreamIntake, Subscription
 from gateway.ledger import Account, Ledger
 from gateway.normalize import FieldRule, Normalizer
+from gateway.polling import Poller, Write
 from gateway.series import SeriesRegistry
+from gateway.settings import character_s
 from gateway.topics import Router, TopicPattern
 
 
@@ -51,23 +56,56 @@ class Source:
 def serial_source(entry: Serial, parts: Parts) -> Source:
     """A port; it is never kept away, for nobody would keep its bytes."""
     device = devices()[entry.decoder]
-    if device.framer is None:
+    decoder = device.make_decoder(entry.options())
+    framer = device.make_framer(entry.options())
+    if framer is None:
         raise ConfigError([f"{entry.name}: decoder {device.name} takes messages, not bytes"])
     account = parts.ledger.account(entry.name, "serial")
     normalizer = _normalizer(
         account, parts, entry.tags, entry.fields, entry.measurement, device=entry.name
     )
-    intake = SerialIntake(
+    intake = StreamIntake(
         account,
         parts.ledger,
-        device.framer(),
-        Pipeline(account, parts.ledger, device.decoder(**entry.options()), normalizer),
+        framer,
+        Pipeline(account, parts.ledger, decoder, normalizer),
         parts.committer,
         parts.edges.clock,
         when_full=WhenFull(parts.config.spool.when_full.serial),
     )
     port = parts.edges.port(entry)
-    return Source(account, lambda: port.run(intake.opened, intake.receive), _at_once)
+    if not isinstance(decoder, Asker):
+        return Source(account, partial(_listen, port, intake), _at_once)
+    poller = Poller(account, decoder, intake.flush, character_s=character_s(entry))
+    return Source(account, partial(_ask, port, intake, poller), _at_once, poller.problems)
+
+
+async def _listen(port: Port, intake: StreamIntake) -> NoReturn:
+    """One opening of a port whose device speaks by itself."""
+    try:
+        await port.run(lambda _write: intake.opened(), intake.receive)
+    finally:
+        intake.flush()
+
+
+async def _ask(port: Port, intake: StreamIntake, poller: Poller) -> None:
+    """One opening of a port whose devices are asked. Raises what ends it."""
+
+    def receive(data: bytes) -> None:
+        intake.receive(data)
+        poller.received()
+
+    def opened(write: Write) -> None:
+        intake.opened()
+        group.create_task(poller.run(write), name="poller")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            await port.run(opened, receive)
+    except ExceptionGroup as ended:
+        raise ended.exceptions[0] from None
+    finally:
+        intake.flush()
 
 
 async def _at_once() -> None:
@@ -104,7 +142,7 @@ def mqtt_source(entry: Mqtt, parts: Parts, session: str, seen: list[tuple[int, b
 def _subscription(
     entry: Mqtt, wanted: SubscriptionSettings, account: Account, parts: Parts
 ) -> Subscription:
-    decoder = devices()[wanted.decoder].decoder(**wanted.options())
+    decoder = devices()[wanted.decoder].make_decoder(wanted.options())
     normalizer = _normalizer(account, parts, wanted.tags, wanted.fields, wanted.measurement)
     return Subscription(
         Pipeline(account, parts.ledger, decoder, normalizer), retained=entry.takes_retained(wanted)

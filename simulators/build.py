@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from simulators.devices import Device, Senses, fill
+from simulators.devices import Device, Senses, fill, make_device
 from simulators.devices.mqtt_json import JsonDevice
 from simulators.devices.mqtt_value import ValueDevice
 from simulators.devices.text import TextDevice
@@ -44,7 +44,7 @@ def serial_parts(scenario: Scenario, world: World) -> Iterator[SerialPart]:
     for group in scenario.serial:
         for name, link in zip(group.names(), group.links(), strict=True):
             location = group.location if group.location != group.name else name
-            device = TextDevice(name, _senses(world, group, location), group.style)
+            device = _serial_device(group, name, world, location)
             yield SerialPart(name, _script(scenario, group, device), link, group)
 
 
@@ -56,6 +56,13 @@ def mqtt_parts(scenario: Scenario, world: World) -> Iterator[MqttPart]:
             topic = fill(group.topic, {"location": location, "device": name})
             device = _mqtt_device(group, name, _senses(world, group, location), topic)
             yield MqttPart(name, _script(scenario, group, device), group)
+
+
+def _serial_device(group: SerialGroup, name: str, world: World, location: str) -> Device:
+    if group.device == "text":
+        return TextDevice(name, _senses(world, group, location), group.style)
+    measure = partial(_measure, world, location, group.climate)
+    return make_device(group.device, name, measure, group.variant)
 
 
 def _mqtt_device(group: MqttGroup, name: str, senses: Senses, topic: str) -> Device:

@@ -12,7 +12,9 @@ r"""The scenario file: which devices there are, where, and what goes wrong with 
     name = "mast"                      # with count above 1: mast-1, mast-2, ...
     count = 1
     link = "mast"                      # symbolic link in --directory; with count: mast-1, ...
-    form = "json"                      # json, keyvalue, colon, csv_header, csv, number
+    device = "text"                    # or any other file of simulators/devices that has a `make`
+    variant = ""                       # which model or version of it
+    form = "json"                      # of "text": json, keyvalue, colon, csv_header, csv, number
     baudrate = 9600
     interval = "1s"
     jitter = "0s"                      # up to so much later, by chance
@@ -53,7 +55,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulators.checked import Table
-from simulators.devices import Quantity
+from simulators.devices import Quantity, serial_devices
 from simulators.devices.mqtt_json import nest
 from simulators.devices.text import Form, Style
 from simulators.faults import NEVER, SERIAL_ONLY, Fault, Faults, Outage
@@ -98,6 +100,8 @@ class Group:
 class SerialGroup(Group):
     """Equal devices, each on its own port."""
 
+    device: str
+    variant: str
     link: Path
     location: str
     style: Style
@@ -203,6 +207,8 @@ def _serial(table: Table, directory: Path) -> SerialGroup:
         sequence=table.flag("sequence"),
         climate=Climate(table.text("climate", Climate.OUTDOOR, Climate)),
         plan=_plan(table, serial=True),
+        device=table.text("device", "text", serial_devices()),
+        variant=table.text("variant", ""),
         link=directory / table.text("link", name or "device"),
         location=table.text("location", name or "device"),
         style=Style(

@@ -73,6 +73,27 @@ CURVES: dict[str, Curve] = {
     "voltage": Curve(231.0, 1.5, 3.0, 1.0, 0.5, 5.0),
     "power": Curve(410.0, 180.0, 19.0, 0.3, 0.5, 10.0, low=0.0, shape=Shape.FACTOR),
     "energy": Curve(1250.0, decimals=3, shape=Shape.METER, of="power", step_s=10.0),
+    "pm1": Curve(6.0, 2.0, 8.0, 0.4, 0.15, 5.0, low=0.0, shape=Shape.FACTOR),
+    "pm25": Curve(9.0, 3.0, 8.0, 0.4, 0.15, 5.0, low=0.0, shape=Shape.FACTOR),
+    "pm4": Curve(10.5, 3.5, 8.0, 0.4, 0.15, 5.0, low=0.0, shape=Shape.FACTOR),
+    "pm10": Curve(12.0, 4.0, 8.0, 0.4, 0.15, 5.0, low=0.0, shape=Shape.FACTOR),
+    "current": Curve(1.8, 0.7, 19.0, 0.3, 0.5, 10.0, low=0.0, decimals=3, shape=Shape.FACTOR),
+    "frequency": Curve(50.0, weather=0.01, noise=0.015, step_s=5.0, decimals=2),
+    "power_factor": Curve(0.93, noise=0.02, low=0.0, high=1.0, decimals=3),
+    "reactive_power": Curve(60.0, 20.0, 19.0, 0.3, 0.3, 10.0, shape=Shape.FACTOR),
+    "battery_voltage": Curve(13.1, 0.5, 14.0, 0.1, 0.02, decimals=3),
+    "battery_current": Curve(1.0, 6.0, 13.0, 2.0, 0.8, 5.0, decimals=3),
+    "panel_voltage": Curve(34.0, noise=0.02, peak_hour=13.0, low=0.0, shape=Shape.DAYLIGHT),
+    "panel_power": Curve(180.0, noise=0.25, peak_hour=13.0, low=0.0, shape=Shape.DAYLIGHT),
+    "latitude": Curve(54.32, weather=0.01, noise=2e-5, decimals=6),
+    "longitude": Curve(10.14, weather=0.01, noise=2e-5, decimals=6),
+    "altitude": Curve(12.0, noise=1.5, decimals=1),
+    "speed": Curve(
+        2.6, weather=0.3, noise=0.1, step_s=5.0, low=0.0, decimals=2, shape=Shape.FACTOR
+    ),
+    "course": Curve(120.0, weather=30.0, noise=2.0, step_s=5.0, decimals=0, shape=Shape.CIRCLE),
+    "depth": Curve(8.0, 0.4, 12.0, 2.0, 0.1, 5.0, low=0.3, decimals=2),
+    "water_temperature": Curve(14.0, 0.5, 17.0, 1.0, 0.05, decimals=2),
     "occupancy": Curve(0.0, 0.6, 15.0, 0.4, 0.8, 60.0, decimals=0, shape=Shape.SWITCH),
 }
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from gateway.conformance import Vector, check_decoder, check_framer
 from gateway.framing.delimited import Lines
 from gateway.model import Decoded, Device, Frame, Framed, Malformed, Noise, Reading, Reason, Verdict
-from tests.conformance import Vector, check_decoder, check_framer
 
 
 class Forgetful(Lines):
@@ -55,7 +55,7 @@ class Fragile(Parity):
         return super().decode(frame)
 
 
-VECTORS = [Vector(b"77\n", [Reading({"value": 7.0})])]
+VECTORS = [Vector(b"77\n", [Reading({"value": 7.0})], checksummed=True)]
 
 
 def device(decoder: type[Parity], **options: bool) -> Device:
@@ -64,7 +64,7 @@ def device(decoder: type[Parity], **options: bool) -> Device:
 
 def test_a_sound_framer_and_decoder_pass() -> None:
     check_framer(Lines, b"a\nbc\n", [b"a", b"bc"])
-    check_decoder(device(Parity), VECTORS, resync=b"\n", checksummed=True)
+    check_decoder(device(Parity), VECTORS, resync=b"\n")
 
 
 @pytest.mark.parametrize("framer", [Forgetful, Impatient, Hoarder])
@@ -75,7 +75,7 @@ def test_a_framer_that_breaks_its_law_is_found(framer: type[Impatient]) -> None:
 
 def test_a_decoder_that_overlooks_damage_is_found() -> None:
     with pytest.raises(AssertionError, match="is not noticed"):
-        check_decoder(device(Parity, trusting=True), VECTORS, resync=b"\n", checksummed=True)
+        check_decoder(device(Parity, trusting=True), VECTORS, resync=b"\n")
 
 
 def test_a_decoder_that_raises_is_found() -> None:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import pytest
 
+from gateway.conformance import Vector, readings_of
 from gateway.devices import devices
 from gateway.framing.delimited import LINE_MAX
 from gateway.model import Reading, Reason
 from gateway.objects import BATCH_MAX, FIELDS_MAX, TIME_NAMES
-from tests.conformance import Vector, readings_of
 
 PAGE = (Path(__file__).parent.parent / "docs" / "decoders.md").read_text()
 EXAMPLE = re.compile(

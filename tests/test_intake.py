@@ -16,7 +16,7 @@ from gateway.intake import (
     TOPIC_MAX,
     MqttIntake,
     Pipeline,
-    SerialIntake,
+    StreamIntake,
     Subscription,
     supervise,
 )
@@ -84,7 +84,7 @@ class Serial(Rig):
 
     def __init__(self) -> None:
         super().__init__()
-        self.intake = SerialIntake(
+        self.intake = StreamIntake(
             self.account,
             self.ledger,
             Lines(),
@@ -108,7 +108,7 @@ async def test_every_byte_and_frame_of_a_stream_is_accounted_for() -> None:
     assert account.malformed_elements == 1
     assert account.observations == 4
     assert rig.ledger.losses["mast", Stage.MALFORMED, Reason.DECODER_FAILED].example == "!bug"
-    rig.intake.opened()
+    rig.intake.flush()
     assert account.bytes_buffered == 0
     assert rig.ledger.losses["mast", Stage.NOISE, Reason.INTERRUPTED].count == len(b"half a li")
     assert rig.balanced()

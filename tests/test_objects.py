@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.conformance import check_verdict, mutate
 from gateway.errors import ConfigError
 from gateway.model import Decoded, Malformed, Reading, Reason, Value
 from gateway.objects import BATCH_MAX, FIELDS_MAX, NAME_MAX, ObjectReader, read_time
 from gateway.payloads import PAYLOAD_MAX, Json, parse_json
-from tests.conformance import check_verdict, mutate
 
 NOON_S = 1_714_557_600
 NOON_NS = NOON_S * 10**9

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
+from gateway.conformance import mutate
 from gateway.model import Malformed, Reason
 from gateway.payloads import DEPTH_MAX, FORGIVEN_MAX, PAYLOAD_MAX, parse_json, to_text
-from tests.conformance import mutate
 
 
 def refusal(data: bytes) -> Reason:

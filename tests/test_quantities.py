@@ -105,6 +105,7 @@ ROWS: list[tuple[str, str, str | None, float, float]] = [
 COUNTERS = {
     *("precipitation", "energy", "energy_import", "energy_export", "reactive_energy"),
     *("apparent_energy", "heat_energy", "volume", "gas_volume", "water_volume"),
+    *("reactive_energy_import", "reactive_energy_export"),
 }
 
 

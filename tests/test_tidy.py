@@ -28,6 +28,7 @@ WORDS = {
     "errors",
     "ledger",
     "times",
+    "asking",
 }
 CORE = {
     "catalogue",
@@ -44,7 +45,7 @@ CORE = {
     "labels",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"admission", "intake", "committer", "delivery", "dating"}
+FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
     "cli_options",
@@ -59,6 +60,7 @@ SHELL = {
     "app",
     "console",
     "check",
+    "conformance",
     "demo",
     "demo_servers",
     "export",
@@ -79,10 +81,10 @@ IMPURE = {
     "sqlite3",
 }
 PURE_STDLIB_ROOTS = {
-    "array", "ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum",
-    "functools",
-    "hashlib", "importlib", "itertools", "json", "math", "operator", "pkgutil", "re", "string",
-    "struct", "types", "typing", "unicodedata", "zoneinfo",
+    "abc", "array", "ast", "binascii", "bisect", "collections", "contextlib", "dataclasses",
+    "datetime", "enum", "functools", "hashlib", "importlib", "itertools", "json", "math",
+    "operator", "pkgutil", "re", "string", "struct", "types", "typing", "unicodedata", "zlib",
+    "zoneinfo",
 }  # fmt: skip
 PURE_EXCEPTIONS = {("gateway/payloads.py", "orjson")}
 """The one third-party library of the core: a JSON parser, pure itself."""

@@ -183,7 +183,8 @@ def _options(
             yield unknown_key((*loc, key), [*known, *sorted(device.options)])
     given = {key: value for key, value in options.items() if key in device.options}
     try:
-        device.decoder(**given)
+        device.make_decoder(given)
+        device.make_framer(given)
     except (TypeError, ValueError, ConfigError) as error:
         where = next(iter(given)) if len(given) == 1 else "decoder"
         yield Problem((*loc, where), f"the decoder says: {error}")

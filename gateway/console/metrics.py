@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "sensor_gateway"
 
-_LEVELS = {"bytes_buffered", "uncommitted", "pending"}
+_LEVELS = {"bytes_buffered", "uncommitted", "outstanding", "pending"}
 """What stands in an equation and goes down again: gauges."""
 
 _LATENCY_EDGES_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

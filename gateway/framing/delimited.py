@@ -61,7 +61,7 @@ class Lines:
             self._keep(rest, out)
         return out
 
-    def close(self) -> Sequence[Noise]:
+    def close(self) -> Sequence[Framed | Noise]:
         noise = []
         if self._blank:
             noise.append(Noise(b"\n", self._blank, Reason.EMPTY))

@@ -5,8 +5,9 @@ and configures the port in a thread, because a driver may take its time; pyseria
 reads it on the event loop. pyserial's `open` empties the input buffer once the port is configured,
 about 40 us after the kernel opened it: nothing from before is taken, all that follows is kept.
 
-Limits: POSIX only; reading only. One thread per port at most, while it opens. Another program
-that opened the port before, and does not lock it, goes unnoticed.
+Limits: POSIX only. What is written waits in memory for a device that does not take it. One thread
+per port at most, while it opens. Another program that opened the port before, and does not lock it,
+goes unnoticed.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ import serial_asyncio
 
 from gateway.errors import TransportError
 from gateway.transports.serial_ports import describe, explain, resolve
+
+Write = Callable[[bytes], None]
 
 OPEN_TIMEOUT_S = 10.0
 """A USB driver whose device hangs gives up after 5 s."""
@@ -57,7 +60,9 @@ class SerialTransport:
         self._settings = settings
         self._opener = _Opener(settings)
 
-    async def run(self, opened: Callable[[], None], receive: Callable[[bytes], None]) -> NoReturn:
+    async def run(
+        self, opened: Callable[[Write], None], receive: Callable[[bytes], None]
+    ) -> NoReturn:
         """Open the port and hand every chunk to `receive` until the port ends.
 
         Raises TransportError, or what `receive` raised. Cancelled or not: the port is closed.
@@ -66,7 +71,7 @@ class SerialTransport:
         receiver = _Receiver(port.port, receive)
         reader = serial_asyncio.SerialTransport(asyncio.get_running_loop(), receiver, port)
         try:
-            opened()
+            opened(reader.write)
             raise await receiver.end(self._settings.silence_timeout_s)
         finally:
             if not reader.is_closing():

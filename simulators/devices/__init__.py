@@ -5,12 +5,18 @@ answers with the items that belong to it: lines for a serial device, one payload
 MQTT device. An item without values carries no reading (a CSV header). Numbers in `Item.values` are
 exactly those on the wire, under the product's own names.
 
-A new product is one file here, written from its description, and one branch in `simulators.build`.
+Some products speak only when asked (`Responder`): bytes in, answers out, each after a delay.
+
+A new product is one file here, written from its description, with a function `make` that returns
+one device; a scenario names the file (`device = "dsmr"`).
 """
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
 from typing import NamedTuple, Protocol
 
 Values = dict[str, float | int | bool]
@@ -19,12 +25,19 @@ to_json = json.JSONEncoder(separators=(",", ":")).encode
 """A value as JSON without blanks; one encoder for all, since making one costs more than its use."""
 
 
+NOTHING: Mapping[str, float] = MappingProxyType({})
+
+
 class Item(NamedTuple):
     """One line or one message, and the numbers in it."""
 
     topic: str
     data: bytes
     values: Values
+
+
+Measure = Callable[[str, float], float]
+"""The value of a quantity of `simulators.world` at an instant, where the device stands."""
 
 
 class Device(Protocol):
@@ -36,6 +49,28 @@ class Device(Protocol):
 
     def emit(self, sequence: int, t: float) -> list[Item]:
         """Return the items of emission number `sequence`, `t` seconds after the start."""
+
+    def reset(self) -> None:
+        """Start again, as after a loss of power."""
+
+
+class Reply(NamedTuple):
+    """An answer on its way: when its first byte leaves, and the numbers in it."""
+
+    data: bytes
+    delay_s: float = 0.0
+    values: Mapping[str, float] = NOTHING
+
+
+class Responder(Protocol):
+    """A product that speaks only when asked."""
+
+    @property
+    def name(self) -> str:
+        """The name that is unique within the scenario."""
+
+    def receive(self, data: bytes, t: float) -> list[Reply]:
+        """Take bytes from the line, in pieces of any size, and return the answers to them."""
 
     def reset(self) -> None:
         """Start again, as after a loss of power."""
@@ -54,7 +89,7 @@ class Quantity:
 class Senses:
     """Where a device stands and what it measures there."""
 
-    measure: Callable[[str, float], float]
+    measure: Measure
     quantities: tuple[Quantity, ...]
     sequence: bool = False
 
@@ -81,3 +116,19 @@ def fill(template: str, names: Mapping[str, str]) -> str:
     for name, value in names.items():
         template = template.replace("{" + name + "}", value)
     return template
+
+
+def serial_devices() -> tuple[str, ...]:
+    """Return what a serial device of a scenario can be: the files here that can make one."""
+    found = (info.name for info in pkgutil.iter_modules(__path__))
+    return ("text", *(name for name in found if hasattr(_module(name), "make")))
+
+
+def make_device(product: str, name: str, measure: Measure, variant: str) -> Device:
+    """Return a device of the product; raises ValueError for a variant that it doesn't have."""
+    made: Device = _module(product).make(name, measure, variant)
+    return made
+
+
+def _module(product: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{product}")

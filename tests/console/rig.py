@@ -18,7 +18,7 @@ from gateway.dating import Dating
 from gateway.delivery import Delivery
 from gateway.devices import devices
 from gateway.edges import RealEdges
-from gateway.intake import Pipeline, SerialIntake
+from gateway.intake import Pipeline, StreamIntake
 from gateway.ledger import Ledger
 from gateway.model import Batch, DeadLetter, Delivered, Receipt
 from gateway.normalize import Normalizer
@@ -104,7 +104,7 @@ class Rig:
         self.worker.close(1.0)
         self.store.close()
 
-    def _intake(self) -> SerialIntake:
+    def _intake(self) -> StreamIntake:
         normalizer = Normalizer(
             account=self.account,
             ledger=self.ledger,
@@ -118,7 +118,7 @@ class Rig:
         pipeline = Pipeline(self.account, self.ledger, decoder, normalizer)
         framer = devices()["json"].framer
         assert framer is not None
-        intake = SerialIntake(
+        intake = StreamIntake(
             self.account, self.ledger, framer(), pipeline, self.committer, self.clock
         )
         intake.opened()

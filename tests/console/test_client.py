@@ -77,7 +77,7 @@ async def test_status_shows_state_sources_ledger_and_devices(rig: Rig) -> None:
     assert "temperature=20.25 Cel" in page
     assert "[red]open[/red]\ufffd[2J" in page, "neither markup nor control characters"
     assert "1 decoded + 1 malformed" in page
-    assert page.count("balanced") == 6
+    assert page.count("balanced") == 7
     assert "DOES NOT BALANCE" not in page
 
 

@@ -52,6 +52,7 @@ async def test_the_counts_are_those_of_the_ledger(rig: Rig) -> None:
 
 async def test_the_outcomes_of_a_noun_add_up_to_what_came(rig: Rig) -> None:
     rig.say('{"temperature": 20, "humidity": "nan"}', "no json")
+    rig.account.polls, rig.account.answered, rig.account.timeouts = 3, 2, 1
     await rig.commit()
     found = scrape(rig)
     for name, (total, _) in EQUATIONS.items():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.conformance import ARRIVAL_NS
 from gateway.devices.text import DEVICE
 from gateway.errors import ConfigError
 from gateway.framing.delimited import LINE_MAX
@@ -17,32 +18,8 @@ from gateway.model import (
     Value,
     Verdict,
 )
-from tests.conformance import ARRIVAL_NS, Vector, check_decoder
 
 NAN = float("nan")
-
-VECTORS = [
-    Vector(b"temp=21.5 hum=45\r\n", [Reading({"temp": 21.5, "hum": 45.0})]),
-    Vector(b'{"temp":21.5,"hum":45}\n', [Reading({"temp": 21.5, "hum": 45})]),
-    Vector(b"a:1,b:2.5,c:-3\n", [Reading({"a": 1.0, "b": 2.5, "c": -3.0})]),
-    Vector(
-        b"Temperature: 21.5 \xb0C  Humidity: 45 %\r\n",
-        [Reading({"Temperature": "21.5 °C", "Humidity": "45 %"})],
-    ),
-    Vector(
-        "time,temp (°C),hum\n1714557600,21.5,45\n1714557600,-1,nan\n".encode(),
-        [
-            Reading({"temp": t, "hum": h}, {"temp": "°C"}, observed_at_ns=ARRIVAL_NS)
-            for t, h in ((21.5, 45.0), (-1.0, NAN))
-        ],
-    ),
-    Vector(b"21,5;1013,2\n", [Reading({"t": 21.5, "p": 1013.2})], {"columns": ["t", "p"]}),
-    Vector(b"21.5\r\n", [Reading({"value": 21.5})]),
-]
-
-
-def test_conformance() -> None:
-    check_decoder(DEVICE, VECTORS, resync=b"\n", mutants=20_000)
 
 
 def line(decoder: Decoder, text: str | bytes, *, first: bool = False, topic: str = "") -> Verdict:

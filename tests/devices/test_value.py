@@ -5,7 +5,6 @@ import pytest
 from gateway.devices.value import DEVICE, TOPICS_KEPT, ValueDecoder
 from gateway.errors import ConfigError
 from gateway.model import Decoded, Frame, Malformed, Reading, Reason, Value
-from tests.conformance import Vector, check_decoder
 
 TOPIC = "home/kitchen/temperature"
 
@@ -16,18 +15,6 @@ def read(data: bytes, topic: str = TOPIC, field: str = "", **options: str) -> Re
     assert isinstance(verdict, Decoded)
     (reading,) = verdict.readings
     return reading
-
-
-def test_conformance() -> None:
-    check_decoder(
-        DEVICE,
-        [
-            Vector(b"21.5", [Reading({"temperature": 21.5})], topic=TOPIC),
-            Vector("21.5 °C".encode(), [Reading({"temperature": "21.5 °C"})], topic=TOPIC),
-            Vector(b"on", [Reading({"state": "on"})], topic="a/b", captures={"field": "state"}),
-        ],
-        mutants=20_000,
-    )
 
 
 @pytest.mark.parametrize(

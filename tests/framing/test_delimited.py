@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from gateway.conformance import check_framer, feed
 from gateway.framing.delimited import LINE_MAX, Lines
 from gateway.model import Framed, Noise, Reason
-from tests.conformance import check_framer, feed
 
 
 def noise(stream: bytes) -> list[tuple[Reason, int]]:

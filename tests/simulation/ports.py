@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from gateway.errors import TransportError
+from gateway.polling import Write
 from simulators import faults
 from tests.simulation.book import Book, Reading
 from tests.simulation.process import Process
@@ -89,20 +90,26 @@ class PortSite:
             opening.end(error)
 
 
+def _unheard(_data: bytes) -> None:
+    """These devices do not listen."""
+
+
 class SimulatedPort:
     """What `edges.Port` asks for."""
 
     def __init__(self, site: PortSite, process: Process) -> None:
         self._site, self._process = site, process
 
-    async def run(self, opened: Callable[[], None], receive: Callable[[bytes], None]) -> NoReturn:
+    async def run(
+        self, opened: Callable[[Write], None], receive: Callable[[bytes], None]
+    ) -> NoReturn:
         site = self._site
         await asyncio.sleep(self._process.rng.uniform(0.001, 0.05))
         if not site.plugged:
             raise TransportError(f"{site.name}: no such port")
         opening = site.opening = Opening(self._process, receive)
         try:
-            opened()
+            opened(_unheard)
             raise await opening.ended
         finally:
             if site.opening is opening:

@@ -77,7 +77,7 @@ async def listening(
     transport = SerialTransport(port) if isinstance(port, PortSettings) else port
     listener = Listener()
 
-    def opened() -> None:
+    def opened(_write: Callable[[bytes], None]) -> None:
         listener.opened.set()
         when_open()
 

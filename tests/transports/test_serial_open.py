@@ -171,7 +171,7 @@ async def test_modem_lines_are_set_before_the_port_is_handed_out(
 
 
 async def test_what_opened_raises_closes_the_port(device: Device) -> None:
-    def opened() -> None:
+    def opened(_write: object) -> None:
         raise LookupError("a bug")
 
     with pytest.raises(LookupError):
@@ -228,7 +228,7 @@ async def test_a_driver_that_does_not_answer_is_asked_once(
     transport = SerialTransport(PortSettings(device.path, 9600))
 
     async def attempt() -> None:
-        await asyncio.wait_for(transport.run(lambda: None, lambda _data: None), PATIENCE_S)
+        await asyncio.wait_for(transport.run(lambda _write: None, lambda _data: None), PATIENCE_S)
 
     with pytest.raises(TransportError, match="does not answer within"):
         await attempt()

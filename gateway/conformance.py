@@ -25,6 +25,7 @@ from gateway.model import (
     Noise,
     Reading,
     Reason,
+    Repeated,
     Verdict,
 )
 
@@ -43,6 +44,8 @@ class Vector(NamedTuple):
     options: Mapping[str, object] = _NO_OPTIONS
     topic: str = ""
     captures: Mapping[str, str] = NOTHING
+    checksummed: bool = False
+    """A damaged bit must not go unnoticed."""
 
 
 def check_framer(make: Callable[[], Framer], stream: bytes, frames: Sequence[bytes]) -> None:
@@ -60,7 +63,6 @@ def check_decoder(
     vectors: Sequence[Vector],
     *,
     resync: bytes = b"",
-    checksummed: bool = False,
     mutants: int = 2_000,
 ) -> None:
     """All of the above for a device; `resync` is what ends a broken frame of its stream.
@@ -73,7 +75,7 @@ def check_decoder(
             _check_payload(device, vector)
         else:
             _check_stream(device, vector, resync)
-        _check_damage(device, vector, resync, checksummed=checksummed)
+        _check_damage(device, vector, resync)
         _check_survival(device, vector, mutants // len(vectors))
 
 
@@ -88,24 +90,25 @@ def feed(framer: Framer, chunks: Iterable[bytes]) -> Iterator[Framed | Noise]:
             yield item
         assert fed == out + framer.buffered, "bytes are lost or counted twice"
         assert framer.buffered <= BUFFERED_MAX, "the buffer grows without bound"
-    for noise in framer.close():
-        out += noise.size
-        yield noise
+    for item in framer.close():
+        out += item.size
+        yield item
     assert fed == out, "close() loses bytes"
     assert framer.buffered == 0
 
 
 def readings_of(device: Device, chunks: Iterable[bytes], vector: Vector) -> list[Reading]:
     """What the device says, from a stream or from each chunk as a payload."""
-    decoder = device.decoder(**vector.options)
-    if device.framer is None:
+    decoder = device.make_decoder(vector.options)
+    framer = device.make_framer(vector.options)
+    if framer is None:
         frames = [
             Frame(chunk, ARRIVAL_NS, vector.topic or "a/b", vector.captures) for chunk in chunks
         ]
     else:
         frames = [
             Frame(item.data, ARRIVAL_NS, first=item.first)
-            for item in feed(device.framer(), chunks)
+            for item in feed(framer, chunks)
             if isinstance(item, Framed)
         ]
     return [reading for frame in frames for reading in _readings(decoder, frame)]
@@ -121,7 +124,7 @@ def comparable(readings: Iterable[Reading]) -> list[str]:
 
 def check_verdict(verdict: Verdict) -> None:
     """A verdict is well formed, and all of its texts can be stored."""
-    if isinstance(verdict, Malformed | Ignored):
+    if isinstance(verdict, Malformed | Ignored | Repeated):
         assert isinstance(verdict.reason, Reason)
         return
     if isinstance(verdict, Learned):
@@ -190,20 +193,20 @@ def _check_payload(device: Device, vector: Vector) -> None:
     assert comparable(again)[-2 * len(expected) :] == expected * 2
 
 
-def _check_damage(device: Device, vector: Vector, resync: bytes, *, checksummed: bool) -> None:
+def _check_damage(device: Device, vector: Vector, resync: bytes) -> None:
     """Flip every bit."""
     true = {*comparable(vector.readings)}
     for bit in range(len(vector.data) * 8):
         damaged = bytearray(vector.data)
         damaged[bit // 8] ^= 1 << bit % 8
         found = comparable(readings_of(device, [resync + bytes(damaged)], vector))
-        assert not checksummed or {*found} <= true, f"bit {bit} is not noticed"
+        assert not vector.checksummed or {*found} <= true, f"bit {bit} is not noticed"
 
 
 def _check_survival(device: Device, vector: Vector, mutants: int) -> None:
     """One decoder and one framer for all of the garbage, so that their state is mistreated too."""
-    decoder = device.decoder(**vector.options)
-    framer = device.framer() if device.framer is not None else None
+    decoder = device.make_decoder(vector.options)
+    framer = device.make_framer(vector.options)
     for chunks in _garbage(vector.data, mutants // _GARBAGE_CHUNKS):
         for chunk in chunks:
             whole = Frame(chunk, ARRIVAL_NS, vector.topic, vector.captures)

@@ -1,0 +1,117 @@
+"""Devices that speak when asked: one request after the other on a line, and what became of each.
+
+    Asker --Request--> write ... receive --frames--> Asker     answered, an exception, or given up
+
+The decoder says what is asked and when (`gateway.asking.Asker`); here are the waiting and the
+counting. Before each request the line is left silent for GAP_CHARACTERS, as Modbus demands and
+everybody else bears. On a line where every character takes its time, waiting for an answer ends
+once it would have arrived.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from gateway.asking import Asker, Poll, Request
+from gateway.ledger import Account
+
+GAP_CHARACTERS: Final = 3.5
+"""Modbus over serial line V1.02, 2.5.1.1: what ends a frame."""
+
+GAP_MIN_S: Final = 0.00175
+"""Ibid.: above 19,200 baud the gap does not shrink any more."""
+
+Write = Callable[[bytes], None]
+"""Bytes for the line; returns at once."""
+
+
+class Poller:
+    """Asks the devices of one line, in the order that the decoder says."""
+
+    def __init__(
+        self, account: Account, asker: Asker, flush: Callable[[], None], *, character_s: float
+    ) -> None:
+        """Ask what `asker` says.
+
+        Args:
+            account: the source's.
+            asker: the source's decoder.
+            flush: gives up what the framer still waits for.
+            character_s: how long one character takes on the line.
+        """
+        self._account = account
+        self._asker = asker
+        self._flush = flush
+        self._character_s = character_s
+        self._loop = asyncio.get_running_loop()
+        self._heard = asyncio.Event()
+        self._quiet_since_s = 0.0
+
+    def problems(self) -> list[str]:
+        """What is wrong though the line is there."""
+        return list(self._asker.problems())
+
+    def received(self) -> None:
+        """Bytes came, and went through the pipeline."""
+        self._quiet_since_s = self._loop.time()
+        self._heard.set()
+
+    async def run(self, write: Write) -> NoReturn:
+        """Ask for ever, from the opening of the line to its end."""
+        self._asker.begin(self._loop.time())
+        while True:
+            request = self._asker.ask(self._loop.time())
+            if isinstance(request, Request):
+                await self._keep_gap()
+                await self._exchange(request, write)
+            else:
+                await asyncio.sleep(max(request - self._loop.time(), 0.0))
+
+    async def _keep_gap(self) -> None:
+        """Wait until nothing was heard for long enough, but not for a device that babbles."""
+        gap_s = max(GAP_CHARACTERS * self._character_s, GAP_MIN_S)
+        patience_s = self._loop.time() + 20 * gap_s
+        while (wait_s := self._quiet_since_s + gap_s - self._loop.time()) > 0:
+            if self._loop.time() > patience_s:
+                return
+            await asyncio.sleep(wait_s)
+
+    async def _exchange(self, request: Request, write: Write) -> None:
+        write(request.data)
+        sent_s = len(request.data) * self._character_s
+        if not request.answer_size:
+            self._quiet_since_s = self._loop.time() + sent_s
+            return
+        account = self._account
+        account.polls += 1
+        account.outstanding += 1
+        self._heard.clear()
+        poll: Poll | None = None
+        heard = False
+        try:
+            async with asyncio.timeout(
+                sent_s + request.answer_size * self._character_s + request.timeout_s
+            ):
+                while poll is None:
+                    await self._heard.wait()
+                    self._heard.clear()
+                    heard = True
+                    poll = self._asker.outcome()
+        except TimeoutError:
+            self._flush()
+            poll = self._asker.outcome()
+        finally:
+            account.outstanding -= 1
+            if poll is None:
+                poll = Poll.INVALID if heard else Poll.TIMEOUT
+                self._asker.give_up(self._loop.time(), poll)
+            counter = _COUNTERS[poll]
+            setattr(account, counter, getattr(account, counter) + 1)
+
+
+_COUNTERS: Final = {
+    Poll.ANSWERED: "answered",
+    Poll.EXCEPTION: "exceptions",
+    Poll.TIMEOUT: "timeouts",
+    Poll.INVALID: "invalid",
+}
