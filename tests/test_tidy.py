@@ -43,6 +43,7 @@ CORE = {
     "payloads",
     "objects",
     "labels",
+    "obis",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}

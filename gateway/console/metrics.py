@@ -135,6 +135,7 @@ def _sources(accounts: Sequence[Account], clock: SystemClock) -> Iterator[Metric
     opened = _counter("source_connections", "How often it was opened.", ["source"])
     last = _gauge("source_last_frame_timestamp_seconds", "0: none yet.", ["source"])
     memory = _gauge("uncommitted", "Observations not on disk yet.", ["source"])
+    asked = _gauge("outstanding", "Requests that wait for an answer.", ["source"])
     buffered = _gauge("bytes_buffered", "Bytes of unfinished frames.", ["source"])
     device_times = _counter("device_times", "Observations with the device's time.", ["source"])
     for account in accounts:
@@ -143,9 +144,10 @@ def _sources(accounts: Sequence[Account], clock: SystemClock) -> Iterator[Metric
         opened.add_metric(source, account.connections)
         last.add_metric(source, _date_s(account.last_frame_ns, clock))
         memory.add_metric(source, account.uncommitted)
+        asked.add_metric(source, account.outstanding)
         buffered.add_metric(source, account.bytes_buffered)
         device_times.add_metric(source, account.device_times)
-    yield from (connected, opened, last, memory, buffered, device_times)
+    yield from (connected, opened, last, memory, asked, buffered, device_times)
 
 
 def _date_s(time_ns: int, clock: SystemClock) -> float:
