@@ -46,6 +46,9 @@ CORE = {
     "objects",
     "labels",
     "obis",
+    "options",
+    "layouts",
+    "patterns",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
