@@ -4,6 +4,7 @@ The checks read the document and not the models, and pass over what has the wron
 find their problems also where a model could not be built for another reason.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from itertools import combinations
@@ -42,6 +43,8 @@ _INSTEAD: Final = {
     "password": "token",
     "password_file": "token_file",
 }
+_PATH_AND_WORDS: Final = re.compile(r"([A-Za-z_]\w*(?:\.\w+|\[\d{1,9}\])*): (.*)", re.DOTALL)
+_STEP: Final = re.compile(r"\w+")
 _TLS_KEYS: Final = ("ca_file", "cert_file", "key_file")
 
 
@@ -182,12 +185,29 @@ def _options(
         if key not in device.options:
             yield unknown_key((*loc, key), [*known, *sorted(device.options)])
     given = {key: value for key, value in options.items() if key in device.options}
-    try:
-        device.make_decoder(given)
-        device.make_framer(given)
-    except (TypeError, ValueError, ConfigError) as error:
-        where = next(iter(given)) if len(given) == 1 else "decoder"
-        yield Problem((*loc, where), f"the decoder says: {error}")
+    for make in (device.make_decoder, device.make_framer):
+        try:
+            make(given)
+        except ConfigError as error:
+            for sentence in error.problems:
+                where, words = _located(sentence, given)
+                yield Problem((*loc, *where), f"the decoder says: {words}")
+        except (TypeError, ValueError) as error:
+            yield Problem((*loc, *_somewhere(given)), f"the decoder says: {error}")
+
+
+def _located(sentence: str, given: Mapping[str, object]) -> tuple[Loc, str]:
+    """The key that the sentence begins with, `values[0].type: ...`, and its words."""
+    match = _PATH_AND_WORDS.fullmatch(sentence)
+    if match is not None:
+        steps = [int(s) if s.isdecimal() else s for s in _STEP.findall(match[1])]
+        if steps[0] in given:
+            return tuple(steps), match[2]
+    return _somewhere(given), sentence
+
+
+def _somewhere(given: Mapping[str, object]) -> Loc:
+    return (next(iter(given)) if len(given) == 1 else "decoder",)
 
 
 def warnings(config: Config) -> list[str]:
