@@ -1,10 +1,12 @@
 """Frames that the configuration describes: every way to cut them, every type, every mistake."""
 
+import tomllib
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
-from gateway.conformance import feed, readings_of
+from gateway.conformance import Vector, feed, readings_of
 from gateway.devices.frames import DEVICE
 from gateway.errors import ConfigError
 from gateway.framing.checksums import CHECKSUMS
@@ -14,6 +16,8 @@ from gateway.framing.sized import Sized
 from gateway.framing.stuffed import Cobs, Hdlc, Slip
 from gateway.layouts import FRAME_MAX
 from gateway.model import Decoded, Frame, Framed, Ignored, Malformed, Reason, Value, Verdict
+from simulators.devices.frames import OPTIONS, make
+from simulators.world import World
 from tests.specimens.frames import FIXED, PREFIXED, TOTAL, VECTORS, WEIGHT, crc16
 
 Options = Mapping[str, object]
@@ -41,9 +45,9 @@ def value(data: bytes, **field: object) -> Value:
 def problems(**options: object) -> list[str]:
     """What decoder and framer find wrong, each sentence once."""
     found: dict[str, None] = {}
-    for make in (DEVICE.make_decoder, DEVICE.make_framer):
+    for build in (DEVICE.make_decoder, DEVICE.make_framer):
         try:
-            make(options)
+            build(options)
         except ConfigError as error:
             found |= dict.fromkeys(error.problems)
     return list(found)
@@ -283,3 +287,19 @@ def test_every_mistake_is_said_at_once() -> None:
 )
 def test_options_that_do_not_go_together_are_refused(options: Options, words: str) -> None:
     assert any(sentence.startswith(words) for sentence in problems(**options)), problems(**options)
+
+
+# --------------------------------------------------------------------------------- simulators
+
+
+@pytest.mark.parametrize("variant", OPTIONS)
+def test_what_the_simulator_measures_arrives(variant: str) -> None:
+    factors = {"weight": 0.01}
+    device = make("shop", partial(World(1).value, "shop"), variant)
+    items = [item for number in range(50) for item in device.emit(number, 60.0 * number)]
+    stream = b"\n" + b"".join(item.data for item in items)
+    found = readings_of(DEVICE, [stream], Vector(b"", (), tomllib.loads(OPTIONS[variant])))
+    assert len(found) == len(items)
+    for reading, item in zip(found, items, strict=True):
+        sent = {name: number * factors.get(name, 1) for name, number in item.values.items()}
+        assert reading.values == pytest.approx(sent)

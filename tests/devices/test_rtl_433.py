@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
@@ -19,6 +20,8 @@ from gateway.model import (
     Repeated,
     Verdict,
 )
+from simulators.devices.rtl_433 import make
+from simulators.world import World
 from tests.test_normalize import NOON, Bench
 
 SECOND = 10**9
@@ -285,3 +288,17 @@ def test_every_mistake_in_the_options_is_said() -> None:
         'duplicates: write a unit: "3s"',
         "timezone: 'Mars' is no known time zone; one is 'Europe/Berlin'",
     )
+
+
+def test_what_the_simulator_measures_arrives_once() -> None:
+    receiver = make("mast", partial(World(1).value, "roof"))
+    decoder = DEVICE.make_decoder({})
+    for number in range(80):
+        items = receiver.emit(number, 5.0 * number)
+        frames = [Frame(item.data, NOON + number * 5 * SECOND + n) for n, item in enumerate(items)]
+        first, *copies = [decoder.decode(frame) for frame in frames]
+        assert isinstance(first, Decoded)
+        own = items[0].values.keys() - {"rssi", "snr"}
+        sent = dict(items[0].values) if own else {"event": True, **items[0].values}
+        assert first.readings[0].values == {k: pytest.approx(v, abs=6e-4) for k, v in sent.items()}
+        assert all(is_copy(copy) for copy in copies)
