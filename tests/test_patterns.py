@@ -85,6 +85,23 @@ def test_it_agrees_with_re_on_random_patterns(seed: int) -> None:
     assert matches > 60
 
 
+def test_of_any_text_it_makes_a_pattern_or_words() -> None:
+    rng = random.Random(2)
+    letters = [*"ab1.*+?{}[]()|^$\\,-:<>P=dwsx °", "(?P<n>", "(?:", "{2,3}", "\\d", "[^", "[a-"]
+    both = 0
+    for _ in range(8_000):
+        text = "".join(rng.choice(letters) for _ in range(rng.randrange(12)))
+        try:
+            pattern = Pattern(text)
+            expected = by_re(text, "a,1 b-x°")
+        except (ValueError, re.error, FutureWarning):
+            continue
+        groups = pattern.search("a,1 b-x°")
+        assert (groups if isinstance(groups, dict) else None) == expected, text
+        both += 1
+    assert both > 2_000
+
+
 EVIL = [
     *("(a+)+$", "(a|aa)+$", "(a*)*b", "(.*)*x", "(((((a+)+)+)+)+)+$", "(a|a)*$", "(.*)(.*)(.*)x"),
     *("(a?){40}a{40}b", "^(([a-z])+.)+[A-Z]([a-z])+$", "(x+x+)+y"),

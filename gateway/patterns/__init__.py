@@ -79,15 +79,17 @@ class Pattern:
         state = self._begin.state
         found = 1 if state.matched else 0
         for character in text:
-            edge = state.edges.get(character) or self._step(state, character)
+            edge = state.edges.get(character)
+            if edge is None:
+                edge = self._step(state, character)
+                if self.steps > steps_max:
+                    return Reason.TOO_LARGE
             way.append(edge)
             state = edge.state
             if state.matched:
                 found = len(way)
-            if not state.waiting:
+            elif not state.waiting:
                 break
-            if self.steps > steps_max:
-                return Reason.TOO_LARGE
         edge = state.edges.get(_END) or self._step(state, _END)
         if edge.state.matched:
             way.append(edge)

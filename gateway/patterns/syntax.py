@@ -5,8 +5,9 @@ r"""The text of a pattern -> its tree: the part of Python's regular expressions 
     * + ? {3} {3,} {,5} {3,5}, lazy with a ? behind             repetition
     ^ $                                                         beginning and end of the text
 
-Each means what it means in Python's `re`. Only named groups are kept. Back-references,
-look-around, `\b` and flags are refused: they are not regular, or seldom needed for a line.
+Each means what it means in Python's `re`, but `$` is the very end. Only named groups are kept.
+Back-references, look-around, `\b` and flags are refused: they are not regular, or seldom needed
+for a line.
 
 Limits: DEPTH_MAX groups within each other, REPEAT_MAX repetitions.
 """

@@ -1,8 +1,10 @@
 """Frames that the configuration describes: every way to cut them, every type, every mistake."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -289,6 +291,16 @@ def test_options_that_do_not_go_together_are_refused(options: Options, words: st
     assert any(sentence.startswith(words) for sentence in problems(**options)), problems(**options)
 
 
+@pytest.mark.parametrize("key", DEVICE.options)
+@pytest.mark.parametrize(
+    "wrong", [None, True, -1, 1.5, "", "\x00", "é", [], {}, [[]], [{}], [5], {"at": {}}, {"": 1}]
+)
+def test_no_value_of_an_option_is_a_surprise(key: str, wrong: object) -> None:
+    """Whatever stands in the file: words for the operator, and no other exception."""
+    for options in ({"values": BYTE}, {"pattern": "(?P<a>b)"}):
+        problems(**{**options, key: wrong})
+
+
 # --------------------------------------------------------------------------------- simulators
 
 
@@ -303,3 +315,43 @@ def test_what_the_simulator_measures_arrives(variant: str) -> None:
     for reading, item in zip(found, items, strict=True):
         sent = {name: number * factors.get(name, 1) for name, number in item.values.items()}
         assert reading.values == pytest.approx(sent)
+
+
+# -------------------------------------------------------------------------------------- page
+
+PAGE = (Path(__file__).parents[2] / "docs" / "devices" / "frames.md").read_text()
+
+
+def test_the_page_is_true() -> None:
+    scale, board = [
+        tomllib.loads(text)["serial"][0]
+        for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    ]
+    shown = re.search(r"```text\n([0-9A-F ]+?) +-> .*weight=([\d.]+),battery=(\d+)", PAGE)
+    assert shown is not None
+    options = {key: scale[key] for key in scale.keys() & DEVICE.options}
+    (reading,) = readings_of(DEVICE, [bytes.fromhex(shown[1])], Vector(b"", (), options))
+    assert reading.values == {"weight": float(shown[2]), "battery": int(shown[3]), "stable": True}
+    options = {key: board[key] for key in board.keys() & DEVICE.options}
+    verdict = decode(b"T=21.53 C, H=45.2 %", options)
+    assert isinstance(verdict, Decoded)
+    assert verdict.readings[0].values == {"temperature": 21.53, "humidity": 45.2}
+
+
+def test_every_option_type_and_checksum_stands_on_the_page() -> None:
+    words = {*DEVICE.options, *CHECKSUMS, "int8", "int16", "int24", "int32", "int64", "uint8"}
+    words |= {
+        "uint64",
+        "float32",
+        "float64",
+        "bcd",
+        "bit",
+        "text",
+        "scale",
+        "offset",
+        "mask",
+        "hex",
+    }
+    text = re.sub(r"[^\w]+", " ", PAGE).split()
+    assert words <= {*text}
+    assert f"{FRAME_MAX:,} bytes" in PAGE
