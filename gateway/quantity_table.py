@@ -214,6 +214,7 @@ _ELECTRICITY: Final = (
         "active_power act_power apower power_active real_power wattage watts watt "
         "power_consumption",
     ),
+    _is("absolute_power", "W", 0, 1e11, "", "power"),
     _is("apparent_power", "V.A", -1e11, 1e11, "power_apparent aprt_power"),
     _is("reactive_power", "V.A{reactive}", -1e11, 1e11, "power_reactive"),
     _is("power_factor", "1", -1.05, 1.05, "pf cos_phi cosphi factor_power"),

@@ -61,6 +61,7 @@ ROWS: list[tuple[str, str, str | None, float, float]] = [
     ("voltage", "V", "voltage", -1000, 400_000),
     ("current", "A", "current", -500, 4000),
     ("power", "W", "power", -20_000, 1e7),
+    ("absolute_power", "W", "power", 0, 50_000),
     ("apparent_power", "V.A", "apparent_power", 0, 1e7),
     ("reactive_power", "V.A{reactive}", "reactive_power", -1e6, 1e6),
     ("power_factor", "1", "power_factor", -1, 1),
