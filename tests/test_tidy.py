@@ -44,6 +44,7 @@ CORE = {
     "objects",
     "labels",
     "obis",
+    "sml",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
