@@ -229,11 +229,16 @@ def _skip(data: bytes, at: int) -> int:
 
 def _value(data: bytes, at: int) -> tuple[Value, int]:
     """The value at `at`, None where none is stated or it is a list; and where it ends."""
-    if data[at] == _NOT_STATED:
+    kind = data[at]
+    if kind == _NOT_STATED:
         return None, at + 1
-    kind, begin, end = _head(data, at)
-    if kind == _LIST:
-        return None, _skip(data, at)
+    size = _SIZES[kind]
+    if size:
+        kind, begin, end = kind & 0x70, at + 1, at + size
+    else:
+        kind, begin, end = _head(data, at)
+        if kind == _LIST:
+            return None, _skip(data, at)
     content = data[begin:end]
     if kind == _OCTETS:
         return content, end

@@ -12,8 +12,8 @@ The messages are those of `gateway.sml`.
 
 What becomes of it: one reading per list, all registers 1-0:C.D.E*255 of `gateway.obis` in
 canonical units. Other numbers of 1-0 that have a unit are `obis_C_D_E`, with F where it is not 255
-(DIN 43863: earlier periods). Texts, keys, status words and other media are left out. `device` is
-the meter's number: as printed where the server is a DIN 43863-5 identity, else its text or hex.
+(earlier periods). Texts, keys, status words and other media are left out. `device` is the meter's
+number: as printed where the server is a DIN 43863-5 identity, else its text or hex.
 `observed_at_ns` only where the meter says a date; mostly it counts seconds since it was installed.
 
 Real meters, and what is done:
@@ -172,12 +172,12 @@ class _Meaning(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _meaning(code: bytes, stated: Value) -> _Meaning | None:
-    """What a number under this code and in this unit is; None: nothing to keep."""
+    """What a number under this code and in this one of the units is; None: nothing to keep."""
     a, b, c, d, e, f = code
     if (a, b) != (1, 0):
         return None
     unit, shift = _UNITS.get(stated, ("", 0))
-    current = f == 0xFF  # noqa: PLR2004 -- DIN 43863-3: else it is of an earlier period
+    current = f == 0xFF  # noqa: PLR2004 -- else it is of an earlier period
     known = register(c, d, e) if current else None
     if known:
         return _Meaning(known, unit, shift if unit or d != TIME_INTEGRAL else -3)
@@ -198,7 +198,7 @@ def _reading(response: ListResponse) -> Reading | None:
     stated = []
     units = {}
     for code, entry in entries.items():
-        meaning = _meaning(code, entry.unit)
+        meaning = _meaning(code, entry.unit if entry.unit in _UNITS else None)
         if meaning is None:
             continue
         stated.append((meaning.register, _scaled(entry.value, entry.scaler + meaning.shift)))
