@@ -59,6 +59,7 @@ class Poller:
 
     async def run(self, write: Write) -> NoReturn:
         """Ask for ever, from the opening of the line to its end."""
+        self._quiet_since_s = self._loop.time()
         self._asker.begin(self._loop.time())
         while True:
             await self._keep_gap()

@@ -45,6 +45,7 @@ CORE = {
     "objects",
     "labels",
     "obis",
+    "periodic",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
