@@ -33,6 +33,8 @@ class Line(Rig):
         """Must be made in the running loop."""
         super().__init__()
         self.respond = respond
+        self.deliver: Callable[[bytes], None] = self._receive
+        """Where the answers go; it is asked when they arrive."""
         self.written: list[tuple[float, bytes]] = []
         self.loop = asyncio.get_running_loop()
         self._character_s = BITS / baudrate
@@ -65,7 +67,7 @@ class Line(Rig):
         self.intake.opened()
         try:
             async with asyncio.timeout(seconds):
-                await self.poller.run(self._write)
+                await self.poller.run(self.write)
         except TimeoutError:
             self.intake.flush()
         assert self.balanced()
@@ -77,7 +79,7 @@ class Line(Rig):
             self.committer.stop()
         return [row for row in self.disk.rows() if row.series.measurement != "units"]
 
-    def _write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         """The device has it once it was on the line, and so have we its answers, piece by piece."""
         assert self.balanced()
         self.written.append((self.loop.time(), data))
@@ -86,12 +88,15 @@ class Line(Rig):
             arrives_s = there_s + reply.delay_s
             for piece in _pieces(reply.data):
                 arrives_s += len(piece) * self._character_s
-                self.loop.call_at(arrives_s, self._receive, piece)
+                self.loop.call_at(arrives_s, self._arrive, piece)
+
+    def _arrive(self, piece: bytes) -> None:
+        self.deliver(piece)
+        assert self.balanced()
 
     def _receive(self, data: bytes) -> None:
         self.intake.receive(data)
         self.poller.received()
-        assert self.balanced()
 
 
 def _pieces(data: bytes, size: int = 4) -> list[bytes]:

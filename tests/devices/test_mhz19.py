@@ -83,7 +83,7 @@ def test_a_sensor_at_the_end_of_a_line() -> None:
             }
             for reply in sent
         ]
-        warm = [reply.values["CO2"] for reply in sent[int(WARM_UP_S / 10.0) :]]
+        warm = [reply.values["CO2"] for reply in sent[int(WARM_UP_S / 10.0) + 1 :]]
         assert sent[0].values["CO2"] == WARM_UP_PPM
         assert WARM_UP_PPM not in warm
 
