@@ -48,7 +48,8 @@ from gateway.model import (
 from gateway.periodic import Periodic
 
 READINGS_WITHOUT: Final = 5
-"""More than a fan cleaning its dust off would not do: starting once more does no harm."""
+"""So many come only of a sensor that does not measure, or while its fan cleans itself for 10 s; a
+start too many does no harm."""
 
 _START: Final = b"\x00\x00\x02\x01\x03\xf9"
 _READ: Final = b"\x00\x03\x00\xfc"
@@ -123,8 +124,9 @@ class Sps30Decoder(Periodic):
 
     def _read(self, data: bytes, error: int) -> Verdict:
         content = data[4:-1]
+        if error == _WRONG_STATE:
+            self._measures = False
         if error:
-            self._measures = error != _WRONG_STATE
             return self._refused(data)
         if content and len(content) not in (_FLOATS.size, _INTEGERS.size):
             return Malformed(Reason.SYNTAX, data)

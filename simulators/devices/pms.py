@@ -11,6 +11,7 @@ bytes before it; everything big endian. For `Item.values` the words have the nam
 
 import struct
 
+from simulators.aerosol import masses
 from simulators.devices import Item, Measure
 
 VERSION = 0x9100
@@ -52,7 +53,8 @@ class Pms:
     def _words(self, part: str, t: float) -> list[tuple[str, int]]:
         """Return names and numbers; what has no name carries nothing."""
         if part == "mass":
-            mass = [round(self._measure(quantity, t)) for quantity in ("pm1", "pm25", "pm10")]
+            dust = masses(self._measure, t)
+            mass = [round(dust.pm1), round(dust.pm25), round(dust.pm10)]
             return [
                 *zip(("PM1.0 CF1", "PM2.5 CF1", "PM10 CF1"), map(_of_cf1, mass), strict=True),
                 *zip(("PM1.0", "PM2.5", "PM10"), mass, strict=True),

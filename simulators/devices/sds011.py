@@ -8,6 +8,7 @@ identity follow from the device's name.
 
 from zlib import crc32
 
+from simulators.aerosol import masses
 from simulators.devices import Item, Measure
 
 
@@ -25,7 +26,8 @@ class Sds011:
 
     def emit(self, sequence: int, t: float) -> list[Item]:  # noqa: ARG002 -- Device's
         """Return one report."""
-        fine, coarse = (_tenths(self._measure(quantity, t)) for quantity in ("pm25", "pm10"))
+        dust = masses(self._measure, t)
+        fine, coarse = _tenths(dust.pm25), _tenths(dust.pm10)
         body = fine.to_bytes(2, "little") + coarse.to_bytes(2, "little") + self.identity
         data = b"\xaa\xc0" + body + bytes([sum(body) % 0x100]) + b"\xab"
         return [Item("", data, {"PM2.5": fine, "PM10": coarse})]

@@ -13,6 +13,7 @@ once a second; what was read already, and what is not there yet, is an answer wi
 
 import struct
 
+from simulators.aerosol import masses
 from simulators.devices import Measure, Reply
 
 MEASURED_EVERY_S = 1.0
@@ -24,7 +25,7 @@ _WHOLE = {bytes([second]): bytes([plain]) for plain, second in _STUFFED.items()}
 _FLOATS, _INTEGERS = 3, 5
 _OK, _LENGTH, _UNKNOWN, _PARAMETER, _NOT_NOW = 0, 1, 2, 4, 0x43
 
-_MASS = (("PM1.0", "pm1"), ("PM2.5", "pm25"), ("PM4.0", "pm4"), ("PM10", "pm10"))
+_MASS = ("PM1.0", "PM2.5", "PM4.0", "PM10")
 _PER_PM25 = (("0.5", 6.0), ("1.0", 7.1), ("2.5", 7.4), ("4.0", 7.45), ("10", 7.5))
 """Particles per cm3 up to each size, per ug/m3 of PM2.5."""
 
@@ -97,10 +98,10 @@ class Sps30:
 
     def _measured(self, t: float) -> tuple[dict[str, float], bytes]:
         """Return the ten numbers under the data sheet's names, and as bytes."""
-        values = {name: self._measure(quantity, t) for name, quantity in _MASS}
-        mass25 = self._measure("pm25", t)
-        values |= {f"0.3 to {size} um": mass25 * factor for size, factor in _PER_PM25}
-        values["typical size"] = 0.5 + min(mass25, 100.0) / 500.0
+        dust = masses(self._measure, t)
+        values = dict(zip(_MASS, dust, strict=True))
+        values |= {f"0.3 to {size} um": dust.pm25 * factor for size, factor in _PER_PM25}
+        values["typical size"] = 0.5 + min(dust.pm25, 100.0) / 500.0
         if self._form == _FLOATS:
             content = struct.pack(">10f", *values.values())
             return dict(zip(values, struct.unpack(">10f", content), strict=True)), content
