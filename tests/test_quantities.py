@@ -58,6 +58,7 @@ ROWS: list[tuple[str, str, str | None, float, float]] = [
     ("number_concentration_4", "/cm3", None, 0, 3000),
     ("number_concentration_5", "/cm3", None, 0, 3000),
     ("number_concentration_10", "/cm3", None, 0, 3000),
+    ("typical_particle_size", "um", None, 0.3, 10),
     ("voltage", "V", "voltage", -1000, 400_000),
     ("current", "A", "current", -500, 4000),
     ("power", "W", "power", -20_000, 1e7),
