@@ -49,6 +49,8 @@ CORE = {
     "options",
     "layouts",
     "patterns",
+    "periodic",
+    "sml",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
