@@ -49,6 +49,7 @@ CORE = {
     "options",
     "layouts",
     "patterns",
+    "nmea",
     "periodic",
     "sml",
 }
