@@ -45,6 +45,7 @@ CORE = {
     "payloads",
     "objects",
     "labels",
+    "meter_text",
     "obis",
     "options",
     "layouts",
