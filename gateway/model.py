@@ -184,7 +184,10 @@ class Device:
     options: frozenset[str] = frozenset()
     framer_options: frozenset[str] = frozenset()
     baudrates: tuple[int, ...] = ()
-    """What such devices use, the most likely first: it is the default of a port."""
+    """What such devices use, the most likely first: it is the default of a port.
+
+    Only where frames prove themselves, as by a checksum: then a port's rate may also be looked for.
+    """
 
     def make_decoder(self, options: Mapping[str, object]) -> Decoder:
         """Raise ConfigError where the options are wrong."""

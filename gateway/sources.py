@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 from gateway.admission import WhenFull
 from gateway.asking import Asker
+from gateway.autobaud import Autobaud
+from gateway.baudrates import BaudrateSearch
 from gateway.catalogue import Catalogue
 from gateway.committer import Committer
 from gateway.config.models import Config
@@ -24,8 +26,8 @@ from gateway.intake import MqttIntake, Pipeline, StreamIntake, Subscription
 from gateway.ledger import Account, Ledger
 from gateway.normalize import FieldRule, Normalizer
 from gateway.polling import Poller, Write
+from gateway.ports import baudrates, character_s
 from gateway.series import SeriesRegistry
-from gateway.settings import character_s
 from gateway.topics import Router, TopicPattern
 
 
@@ -73,14 +75,32 @@ def serial_source(entry: Serial, parts: Parts) -> Source:
         parts.edges.clock,
         when_full=WhenFull(parts.config.spool.when_full.serial),
     )
-    port = parts.edges.port(entry)
-    if not isinstance(decoder, Asker):
-        return Source(account, partial(_listen, port, intake), _at_once)
-    poller = Poller(account, decoder, intake.flush, character_s=character_s(entry))
-    return Source(account, partial(_ask, port, intake, poller), _at_once, poller.problems)
+    listen: _Listen = partial(_listen, intake)
+    problems: Callable[[], Sequence[str]] = tuple
+    if isinstance(decoder, Asker):
+        poller = Poller(account, decoder, intake.flush, character_s=character_s(entry))
+        listen, problems = partial(_ask, intake, poller), poller.problems
+    if entry.baudrate != "auto":
+        return Source(account, partial(listen, entry, parts.edges.port(entry)), _at_once, problems)
+    entries = {rate: _at(entry, rate) for rate in baudrates(entry)}
+    autobaud = Autobaud(
+        account,
+        BaudrateSearch(list(entries)),
+        {rate: parts.edges.port(at_rate) for rate, at_rate in entries.items()},
+        lambda port, rate: listen(entries[rate], port),
+    )
+    return Source(account, autobaud.run, _at_once, lambda: [*autobaud.problems(), *problems()])
 
 
-async def _listen(port: Port, intake: StreamIntake) -> NoReturn:
+_Listen = Callable[[Serial, Port], Awaitable[None]]
+
+
+def _at(entry: Serial, baudrate: int) -> Serial:
+    """The entry with a rate that is known."""
+    return entry.model_copy(update={"baudrate": baudrate})
+
+
+async def _listen(intake: StreamIntake, _entry: Serial, port: Port) -> NoReturn:
     """One opening of a port whose device speaks by itself."""
     try:
         await port.run(lambda _write: intake.opened(), intake.receive)
@@ -88,8 +108,9 @@ async def _listen(port: Port, intake: StreamIntake) -> NoReturn:
         intake.flush()
 
 
-async def _ask(port: Port, intake: StreamIntake, poller: Poller) -> None:
+async def _ask(intake: StreamIntake, poller: Poller, entry: Serial, port: Port) -> None:
     """One opening of a port whose devices are asked. Raises what ends it."""
+    poller.character_s = character_s(entry)
 
     def receive(data: bytes) -> None:
         intake.receive(data)

@@ -44,9 +44,10 @@ CORE = {
     "objects",
     "labels",
     "obis",
+    "baudrates",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
+FLOW = {"admission", "intake", "polling", "autobaud", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
     "cli_options",
@@ -54,6 +55,7 @@ SHELL = {
     "output",
     "sources",
     "settings",
+    "ports",
     "edges",
     "systemd",
     "service",

@@ -106,7 +106,8 @@ def test_the_default_configuration_is_valid_with_everything_in_force(
 def test_the_reference_is_up_to_date() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     assert page == with_reference(page), REGENERATE
-    assert "| `baudrate` | a whole number from 1 to 4000000 | `9600` |" in page
+    assert '| `baudrate` | a whole number from 1 to 4000000, or "auto" |' in page
+    assert "| `bytesize` | 5, 6, 7 or 8 | `8` |" in page
 
 
 def test_the_schema_is_up_to_date() -> None:
