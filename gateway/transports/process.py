@@ -143,7 +143,7 @@ class _Child(Receiver, asyncio.SubprocessProtocol):
     def __init__(self, where: str, receive: Receive, errors: "_StandardError") -> None:
         super().__init__(where, receive)
         self._errors = errors
-        self._errors.last = ""
+        self._errors.begin()
         self._exited = asyncio.Event()
         self._open = {"output", "errors"}
         """What has not come to its end."""
@@ -200,6 +200,8 @@ class _Child(Receiver, asyncio.SubprocessProtocol):
 
     def _stream_ended(self, stream: str) -> None:
         self._open.discard(stream)
+        if stream == "errors":
+            self._errors.end()
         if stream == "output" or self._exited.is_set():
             self._conclude_soon()
 
@@ -210,8 +212,9 @@ class _Child(Receiver, asyncio.SubprocessProtocol):
             self._loop.call_later(REST_S, self._conclude)
 
     def _conclude(self) -> None:
-        said = f"; its last words: {self._errors.last}" if self._errors.last else ""
-        self.lose(f"{_how_it_ended(self._transport.get_returncode())}{said}")
+        said = self._errors.last_words()
+        words = _how_it_ended(self._transport.get_returncode())
+        self.lose(f"{words}; its last words: {said}" if said else words)
 
 
 def _how_it_ended(code: int | None) -> str:
@@ -238,25 +241,35 @@ class _StandardError:
     """What a command says on standard error, line by line, for the log."""
 
     def __init__(self, source: str) -> None:
-        self.last = ""
-        """The last line."""
         self._source = source
+        self._last = b""
         self._rest = b""
         self._since_s = 0.0
         self._count = 0
 
-    def feed(self, data: bytes) -> None:
-        *lines, self._rest = re.split(rb"[\r\n]+", self._rest + data)
-        if len(self._rest) > EXAMPLE_BYTES:
-            lines.append(self._rest)
-            self._rest = b""
-        for line in lines:
-            if line.strip():
-                self._log(printable(line))
+    def begin(self) -> None:
+        """Another process is about to speak."""
+        self._last = b""
 
-    def _log(self, text: str) -> None:
-        """The text comes first: what the log holds back as alike are equal lines."""
-        self.last = text
+    def last_words(self) -> str:
+        return printable(self._last)
+
+    def feed(self, data: bytes) -> None:
+        *lines, rest = re.split(rb"[\r\n]+", self._rest + data)
+        for line in lines:
+            self._log(line)
+        self._rest = rest[:EXAMPLE_BYTES]
+
+    def end(self) -> None:
+        """The process has said what it had to say."""
+        self._log(self._rest)
+        self._rest = b""
+
+    def _log(self, line: bytes) -> None:
+        """In one argument: of different lines the log holds back none."""
+        if not line.strip():
+            return
+        self._last = line
         now_s = asyncio.get_running_loop().time()
         if now_s - self._since_s >= 60:  # noqa: PLR2004 -- a minute
             if self._count > LINES_PER_MINUTE:
@@ -264,4 +277,4 @@ class _StandardError:
             self._since_s, self._count = now_s, 0
         self._count += 1
         if self._count <= LINES_PER_MINUTE:
-            log.info("%s", f"{self._source}: {text}")
+            log.info("%s", f"{self._source}: {printable(line)}")
