@@ -75,32 +75,36 @@ def serial_source(entry: Serial, parts: Parts) -> Source:
         parts.edges.clock,
         when_full=WhenFull(parts.config.spool.when_full.serial),
     )
-    listen: _Listen = partial(_listen, intake)
-    problems: Callable[[], Sequence[str]] = tuple
-    if isinstance(decoder, Asker):
-        poller = Poller(account, decoder, intake.flush, character_s=character_s(entry))
-        listen, problems = partial(_ask, intake, poller), poller.problems
+    poller = (
+        Poller(account, decoder, intake.flush, character_s=character_s(entry))
+        if isinstance(decoder, Asker)
+        else None
+    )
+
+    def listen(port: Port, at: Serial) -> Awaitable[None]:
+        """One opening of the port, whose rate is known."""
+        if poller is None:
+            return _listen(port, intake)
+        poller.character_s = character_s(at)
+        return _ask(port, intake, poller)
+
+    asked_problems = poller.problems if poller is not None else tuple
     if entry.baudrate != "auto":
-        return Source(account, partial(listen, entry, parts.edges.port(entry)), _at_once, problems)
-    entries = {rate: _at(entry, rate) for rate in baudrates(entry)}
+        run = partial(listen, parts.edges.port(entry), entry)
+        return Source(account, run, _at_once, asked_problems)
+    entries = {rate: entry.model_copy(update={"baudrate": rate}) for rate in baudrates(entry)}
     autobaud = Autobaud(
         account,
         BaudrateSearch(list(entries)),
-        {rate: parts.edges.port(at_rate) for rate, at_rate in entries.items()},
-        lambda port, rate: listen(entries[rate], port),
+        {rate: parts.edges.port(at) for rate, at in entries.items()},
+        lambda port, rate: listen(port, entries[rate]),
     )
-    return Source(account, autobaud.run, _at_once, lambda: [*autobaud.problems(), *problems()])
+    return Source(
+        account, autobaud.run, _at_once, lambda: [*autobaud.problems(), *asked_problems()]
+    )
 
 
-_Listen = Callable[[Serial, Port], Awaitable[None]]
-
-
-def _at(entry: Serial, baudrate: int) -> Serial:
-    """The entry with a rate that is known."""
-    return entry.model_copy(update={"baudrate": baudrate})
-
-
-async def _listen(intake: StreamIntake, _entry: Serial, port: Port) -> NoReturn:
+async def _listen(port: Port, intake: StreamIntake) -> NoReturn:
     """One opening of a port whose device speaks by itself."""
     try:
         await port.run(lambda _write: intake.opened(), intake.receive)
@@ -108,9 +112,8 @@ async def _listen(intake: StreamIntake, _entry: Serial, port: Port) -> NoReturn:
         intake.flush()
 
 
-async def _ask(intake: StreamIntake, poller: Poller, entry: Serial, port: Port) -> None:
+async def _ask(port: Port, intake: StreamIntake, poller: Poller) -> None:
     """One opening of a port whose devices are asked. Raises what ends it."""
-    poller.character_s = character_s(entry)
 
     def receive(data: bytes) -> None:
         intake.receive(data)

@@ -30,8 +30,8 @@ def _serial(group: SerialGroup) -> Iterator[str]:
         else:
             host, port = group.listen
             yield f"port = {quoted(f'tcp://{bracketed(host)}:{port}')}"
-        yield 'decoder = "text"'
-        if group.style.form is Form.CSV:
+        yield f"decoder = {quoted(group.device)}"
+        if group.device == "text" and group.style.form is Form.CSV:
             names = ["sequence"] * group.sequence + [each.name for each in group.quantities]
             yield f"columns = [{', '.join(map(quoted, names))}]"
         if group.location != group.name:

@@ -28,6 +28,7 @@ WORDS = {
     "errors",
     "ledger",
     "times",
+    "durations",
     "asking",
 }
 CORE = {
@@ -45,6 +46,8 @@ CORE = {
     "labels",
     "obis",
     "baudrates",
+    "periodic",
+    "sml",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "autobaud", "committer", "delivery", "dating"}
@@ -85,7 +88,7 @@ IMPURE = {
 }
 PURE_STDLIB_ROOTS = {
     "abc", "array", "ast", "binascii", "bisect", "collections", "contextlib", "dataclasses",
-    "datetime", "enum", "functools", "hashlib", "importlib", "itertools", "json", "math",
+    "datetime", "decimal", "enum", "functools", "hashlib", "importlib", "itertools", "json", "math",
     "operator", "pkgutil", "re", "string", "struct", "types", "typing", "unicodedata", "zlib",
     "zoneinfo",
 }  # fmt: skip

@@ -19,11 +19,11 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NoReturn, cast
+from typing import NoReturn, cast
 
 from gateway.errors import TransportError
 from gateway.ledger import EXAMPLE_BYTES, printable
@@ -74,9 +74,9 @@ class ProcessTransport:
         command = self._settings.command
         program = find(command[0])
         child = _Child(command[0], receive, self._errors)
-        with _pipe() as output, _pipe() as errors:
-            await _start([program, *command[1:]], child, output, errors)
-            with child.reading(output.ours, errors.ours):
+        with ExitStack() as stack:
+            output, errors = await _start([program, *command[1:]], child, stack)
+            with child.reading(output, errors):
                 try:
                     opened(child.write)
                     raise await child.end(self._settings.silence_timeout_s)
@@ -103,22 +103,27 @@ def find(command: str) -> str:
     raise TransportError(f"{command}: no such command: is it installed?{where}")
 
 
-class _Pipe(NamedTuple):
-    ours: int
-    theirs: int
+class _Pipe:
+    """A pipe from a process that is about to start."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = os.pipe()
+
+    def hand_over(self) -> None:
+        """Their end is theirs alone."""
+        if self.theirs >= 0:
+            os.close(self.theirs)
+        self.theirs = -1
+
+    def close(self) -> None:
+        self.hand_over()
+        os.close(self.ours)
 
 
-@contextmanager
-def _pipe() -> Iterator[_Pipe]:
-    pipe = _Pipe(*os.pipe())
+async def _start(command: Sequence[str], child: "_Child", stack: ExitStack) -> tuple[int, int]:
+    """Start it; returns where its output and its errors are read."""
     try:
-        yield pipe
-    finally:
-        os.close(pipe.ours)
-
-
-async def _start(command: Sequence[str], child: "_Child", output: _Pipe, errors: _Pipe) -> None:
-    try:
+        output, errors = (stack.enter_context(closing(_Pipe())) for _ in range(2))
         await asyncio.get_running_loop().subprocess_exec(
             lambda: child,
             *command,
@@ -130,9 +135,9 @@ async def _start(command: Sequence[str], child: "_Child", output: _Pipe, errors:
     except OSError as error:
         words = _SENTENCES.get(error.errno or 0, error.strerror)
         raise TransportError(f"{command[0]}: {words}") from error
-    finally:
-        os.close(output.theirs)
-        os.close(errors.theirs)
+    output.hand_over()
+    errors.hand_over()
+    return output.ours, errors.ours
 
 
 class _Child(Receiver, asyncio.SubprocessProtocol):

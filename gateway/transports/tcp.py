@@ -38,8 +38,10 @@ _KEEP_ALIVE = (
 
 TAKES_NOTHING = "the other side takes nothing of what it is sent"
 
+_CUT = "the other side has cut the connection: was it restarted, or does it serve another client?"
 _SENTENCES = {
-    errno.ECONNRESET: "the other side has cut the connection: was it restarted?",
+    errno.ECONNRESET: _CUT,
+    errno.EPIPE: _CUT,
     errno.ETIMEDOUT: "the other side does not answer any more: is it off, or the network away?",
 }
 

@@ -7,12 +7,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from gateway.baudrates import BYTES
 from gateway.console.status import SourceStatus, Status
 from tests.integration.influxd import Influxd, needs_influxd
 from tests.integration.readings import differences, read_stored
@@ -69,7 +72,7 @@ def gateway_reading(folder: Path, way: str, stdin: int | None = None) -> Iterato
         influxd.query(f'CREATE DATABASE "{DATABASE}"')
         gateway = GatewayProcess(folder)
         gateway.configure(
-            f'[[serial]]\nname = "s"\ndecoder = "text"\n{way}',
+            f'[[serial]]\nname = "s"\n{way}',
             influxdb=influxd.url,
             commit_interval="100ms",
         )
@@ -98,12 +101,18 @@ class Reading:
         return status
 
 
-class RestartingServer:
-    """A device server whose device says its lines, and which restarts after each round."""
+class LineServer:
+    """A device server, for one client after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, clients: int, says: Callable[[int], bytes], *, restarts: bool) -> None:
         self.port = free_port()
         self.rates: list[int] = []
+        """What the clients set."""
+        self._clients = clients
+        self._says = says
+        """What the device says, at the rate that is set."""
+        self._restarts = restarts
+        """It goes away once all is said, and does not wait for the client to leave."""
         self._thread = threading.Thread(target=self._serve)
 
     @contextmanager
@@ -115,38 +124,56 @@ class RestartingServer:
             self._thread.join()
 
     def _serve(self) -> None:
-        for round_ in range(ROUNDS):
+        for _ in range(self._clients):
             with socket.create_server(("127.0.0.1", self.port)) as listening:
                 listening.settimeout(PATIENCE_S)
                 peer, _ = listening.accept()
             with peer:
                 peer.settimeout(PATIENCE_S)
-                self._converse(peer, range(round_ * LINES + 1, (round_ + 1) * LINES + 1))
+                self._converse(peer)
 
-    def _converse(self, peer: socket.socket, numbers: range) -> None:
+    def _converse(self, peer: socket.socket) -> None:
         server = DeviceServer()
         while server.serial.stopbits != 1:  # the last thing to be set
             peer.sendall(bytes(server.outgoing))
             server.outgoing.clear()
             server.receive(peer.recv(1000))
         self.rates.append(server.serial.baudrate)
-        for number in numbers:
-            server.say(line(number))
+        server.say(self._says(server.serial.baudrate))
         peer.sendall(bytes(server.outgoing))
-        peer.shutdown(socket.SHUT_WR)
-        while peer.recv(1000):
-            pass
+        if self._restarts:
+            peer.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):
+            while peer.recv(1000):
+                pass
 
 
 def test_a_device_server_that_restarts(tmp_path: Path) -> None:
-    server = RestartingServer()
-    way = f'port = "rfc2217://localhost:{server.port}"\nbaudrate = 19200'
+    numbers = iter(range(1, ROUNDS * LINES + 1))
+    server = LineServer(
+        ROUNDS, lambda _: b"".join(map(line, islice(numbers, LINES))), restarts=True
+    )
+    way = f'decoder = "text"\nport = "rfc2217://localhost:{server.port}"\nbaudrate = 19200'
     with server.serving(), gateway_reading(tmp_path, way) as reading:
         status = reading.await_lines(ROUNDS * LINES)
     assert server.rates == [19_200] * ROUNDS
     counts = source(status)["counts"]
     assert counts["bytes_noise"] == counts["bytes_buffered"] == 0, "telnet is no data"
     assert counts["bytes_received"] == sum(len(line(n + 1)) for n in range(ROUNDS * LINES))
+
+
+def test_a_rate_is_found_by_listening(tmp_path: Path) -> None:
+    def says(rate: int) -> bytes:
+        dust = bytes((0xC0, 1, 0, 2, 0, 3, 4, 10, 0xAB))  # SDS011: 0.1 and 0.2 ug/m3, sum 10
+        return b"\xaa" + dust if rate == 115_200 else Random(rate).randbytes(2 * BYTES)
+
+    server = LineServer(2, says, restarts=False)
+    way = f'decoder = "sds011"\nport = "rfc2217://localhost:{server.port}"\nbaudrate = "auto"'
+    with server.serving(), gateway_reading(tmp_path, way) as reading:
+        status = reading.gateway.await_status("found", lambda s: bool(source(s)["detail"]))
+    assert server.rates == [9600, 115_200]
+    assert source(status)["detail"] == "115200 baud, found by listening"
+    assert source(status)["counts"]["decoded"] == 1
 
 
 COMMAND = f"""
@@ -166,7 +193,7 @@ sys.exit(3)
 def test_a_command_that_ends_is_started_again(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(COMMAND)
-    way = f'command = ["{sys.executable}", "program.py", "{tmp_path}/state"]'
+    way = f'decoder = "text"\ncommand = ["{sys.executable}", "program.py", "{tmp_path}/state"]'
     with gateway_reading(tmp_path, way.replace("program.py", str(program))) as reading:
         reading.await_lines(ROUNDS * LINES)
         log = reading.gateway.tail()
@@ -174,10 +201,13 @@ def test_a_command_that_ends_is_started_again(tmp_path: Path) -> None:
     assert "s: bye 1" in log
 
 
+STDIN = 'decoder = "text"\nport = "stdin"'
+
+
 def test_standard_input_is_read_to_its_end(tmp_path: Path) -> None:
     lines = tmp_path / "lines"
     lines.write_bytes(b"".join(line(n + 1) for n in range(LINES)))
-    with lines.open("rb") as file, gateway_reading(tmp_path, 'port = "stdin"', file.fileno()) as it:
+    with lines.open("rb") as file, gateway_reading(tmp_path, STDIN, file.fileno()) as it:
         it.await_lines(LINES)
         status = it.gateway.await_status("ended", lambda status: not source(status)["connected"])
     assert source(status)["problem"] == "standard input ended"
@@ -196,7 +226,8 @@ while True:
 def test_the_end_is_quick_although_a_command_does_not_want_to_end(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(STUBBORN)
-    with gateway_reading(tmp_path, f'command = ["{sys.executable}", "{program}"]') as reading:
+    way = f'decoder = "text"\ncommand = ["{sys.executable}", "{program}"]'
+    with gateway_reading(tmp_path, way) as reading:
         status = reading.gateway.await_status("spoke", lambda s: bool(s["devices"]))
         pid = int(float(status["devices"][0]["fields"]["sequence"]["value"]))
         assert Path(f"/proc/{pid}").exists()
