@@ -4,6 +4,7 @@ The checks read the document and not the models, and pass over what has the wron
 find their problems also where a model could not be built for another reason.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from itertools import combinations
@@ -13,13 +14,13 @@ from urllib.parse import urlsplit
 
 from gateway.asking import Asker
 from gateway.config.models import Config
-from gateway.config.nearest import did_you_mean
 from gateway.config.ports import Way, way_of
 from gateway.config.problems import Problem, dotted, missing_key, unknown_key
 from gateway.config.schema import Loc, keys_at
 from gateway.config.sources import Mqtt
 from gateway.errors import ConfigError
 from gateway.model import Device
+from gateway.nearest import did_you_mean
 from gateway.topics import TopicPattern
 
 Table = Mapping[str, object]
@@ -47,6 +48,8 @@ _INSTEAD: Final = {
 _LINES: Final = (Way.SERIAL, Way.RFC2217)
 _LINE_KEYS: Final = ("baudrate", "bytesize", "parity", "stopbits", "dtr", "rts")
 """What is said of a serial line; elsewhere somebody else sets it, or there is none."""
+_PATH_AND_WORDS: Final = re.compile(r"([A-Za-z_]\w*(?:\.\w+|\[\d{1,9}\])*): (.*)", re.DOTALL)
+_STEP: Final = re.compile(r"\w+")
 _TLS_KEYS: Final = ("ca_file", "cert_file", "key_file")
 
 
@@ -223,12 +226,29 @@ def _options(
         if key not in device.options:
             yield unknown_key((*loc, key), [*known, *sorted(device.options)])
     given = {key: value for key, value in options.items() if key in device.options}
-    try:
-        device.make_decoder(given)
-        device.make_framer(given)
-    except (TypeError, ValueError, ConfigError) as error:
-        where = next(iter(given)) if len(given) == 1 else "decoder"
-        yield Problem((*loc, where), f"the decoder says: {error}")
+    for make in (device.make_decoder, device.make_framer):
+        try:
+            make(given)
+        except ConfigError as error:
+            for sentence in error.problems:
+                where, words = _located(sentence, given)
+                yield Problem((*loc, *where), f"the decoder says: {words}")
+        except (TypeError, ValueError) as error:
+            yield Problem((*loc, *_somewhere(given)), f"the decoder says: {error}")
+
+
+def _located(sentence: str, given: Mapping[str, object]) -> tuple[Loc, str]:
+    """The key that the sentence begins with, `values[0].type: ...`, and its words."""
+    match = _PATH_AND_WORDS.fullmatch(sentence)
+    if match is not None:
+        steps = [int(s) if s.isdecimal() else s for s in _STEP.findall(match[1])]
+        if steps[0] in given:
+            return tuple(steps), match[2]
+    return _somewhere(given), sentence
+
+
+def _somewhere(given: Mapping[str, object]) -> Loc:
+    return (next(iter(given)) if len(given) == 1 else "decoder",)
 
 
 def warnings(config: Config) -> list[str]:

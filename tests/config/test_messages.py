@@ -171,6 +171,16 @@ INFLUXDB = '[influxdb]\nversion = {}\nurl = "http://localhost:8086"\n'
                 )
             ],
         ),
+        (
+            (
+                '[[serial]]\nname = "s"\nport = "/dev/a"\ndecoder = "text"\nseparator = ";"\n'
+                'columns = ["", { name = 5 }]'
+            ),
+            [
+                'serial[0] "s": columns[1].name: found 5; the decoder says: it is empty',
+                'serial[0] "s": decoder: found "text"; the decoder says: rows: there are none',
+            ],
+        ),
     ],
 )
 def test_a_problem_says_where_what_and_what_else(
