@@ -47,6 +47,7 @@ CORE = {
     "labels",
     "meter_text",
     "obis",
+    "baudrates",
     "options",
     "layouts",
     "patterns",
@@ -55,7 +56,7 @@ CORE = {
     "sml",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
+FLOW = {"admission", "intake", "polling", "autobaud", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
     "cli_options",
@@ -63,6 +64,7 @@ SHELL = {
     "output",
     "sources",
     "settings",
+    "ports",
     "edges",
     "systemd",
     "service",
