@@ -37,6 +37,8 @@ _FLOATS: Final = {"float32": (4, "f"), "float64": (8, "d")}
 _TYPES: Final = (*_INTEGERS, *_FLOATS, "bcd", "bit", "text")
 _BCD_MAX: Final = 8
 _TEXT_MAX: Final = 256
+_FRACTION_LEAST: Final = 1e-12
+"""Nobody writes smaller ones as decimals, and the least of them have no inverse."""
 _PLACE: Final = (1 - FRAME_MAX, FRAME_MAX - 1)
 _HEX_DIGITS: Final = re.compile(rb"[0-9A-Fa-f]+")
 _BLANKS_BEHIND_SIGN: Final = re.compile(r"(?<=\A[+-])\s+")
@@ -271,7 +273,7 @@ def _scaled(
     read: Callable[[bytes], Value | None], factor: float, offset: float
 ) -> Callable[[bytes], Value | None]:
     """Numbers only; where the factor is 0.01 they are divided by 100, which is exact."""
-    divisor = round(1 / factor) if factor and abs(factor) < 1 else 0
+    divisor = round(1 / factor) if _FRACTION_LEAST < abs(factor) < 1 else 0
     if not divisor or abs(divisor * factor - 1) > 1e-12:  # noqa: PLR2004 -- rounding
         divisor = 0
 

@@ -54,6 +54,9 @@ NEW_NAMES_MAX = 256
 """Raw names looked up for one message or line: a look-up takes up to 0.5 ms."""
 
 TEXT_MAX = 1_024
+KEY_MAX = 1_024
+"""Characters of identity and tags by which a series is remembered; longer ones are cut anyway."""
+
 UNIT_MAX = 64
 
 NO_VALUE = frozenset(
@@ -285,7 +288,8 @@ class Normalizer:
             history = self._registry.history(
                 make_series(measurement, self._all_tags(reading, frame))
             )
-            self._series[key] = history
+            if len(reading.device) + sum(map(len, reading.tags.values())) <= KEY_MAX:
+                self._series[key] = history
         return history
 
     def _all_tags(self, reading: Reading, frame: Frame) -> dict[str, str]:

@@ -8,6 +8,7 @@ wrote them sees all mistakes at once:
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from gateway.errors import ConfigError
@@ -89,8 +90,10 @@ class Table:
     def number(self, key: str, default: float) -> float:
         """Any number that is finite."""
         value = self._value(key, default)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            with suppress(OverflowError):  # a whole number may have hundreds of digits
+                if math.isfinite(value):
+                    return value
         self._expected(key, "a number")
         return default
 

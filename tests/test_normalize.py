@@ -330,3 +330,13 @@ def test_the_fields_of_a_measurement_are_bounded() -> None:
     assert not catalogue.pin("sensor", "one_more", is_text=False)
     assert catalogue.pin("sensor", "temperature", is_text=False)
     assert catalogue.pin("other", "one_more", is_text=False)
+
+
+def test_series_are_not_remembered_by_identities_of_any_length() -> None:
+    """Ten thousand of them, each of a message's size, would be all of the memory."""
+    bench = Bench()
+    for number in range(3):
+        reading = Reading({"temperature": 20.0}, device=f"{number}" + "x" * 100_000)
+        observation = bench.normalizer.normalize(reading, Frame(b"", NOON + number))
+        assert isinstance(observation, Observation)
+    assert not bench.normalizer._series

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.framing.delimited import LINE_MAX
 from gateway.model import Reason
-from gateway.patterns import KEPT_MAX, STEPS_MAX, Pattern
+from gateway.patterns import KEPT_MAX, STEPS_MAX, STEPS_PER_CHARACTER, Pattern
 from gateway.patterns.program import PROGRAM_MAX
 from gateway.patterns.syntax import DEPTH_MAX
 
@@ -177,3 +177,20 @@ def test_what_is_forgotten_is_worked_out_again() -> None:
 def test_what_is_refused_is_said(pattern: str, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         Pattern(pattern)
+
+
+def test_many_texts_in_a_row_take_no_longer_than_their_characters_allow() -> None:
+    """A pattern with many threads, and lines whose characters are all new to it."""
+    pattern = Pattern("(?P<x>.{0,300})$")
+    texts = [chr(0x4E00 + code) * 20 for code in range(1_000)]
+    for text in texts:
+        pattern.search(text)
+    characters = sum(len(text) + 1 for text in texts)
+    overshoot = 2 * PROGRAM_MAX * len(texts)
+    assert pattern.steps <= STEPS_MAX + STEPS_PER_CHARACTER * characters + overshoot
+
+
+def test_a_set_of_very_many_characters_is_too_large() -> None:
+    """They are looked through one after the other."""
+    with pytest.raises(ValueError, match="too large"):
+        Pattern("(?P<x>[" + "".join(chr(0x4E00 + 2 * n) for n in range(PROGRAM_MAX)) + "]+)")

@@ -124,7 +124,8 @@ class P1Framer(Scanner):
         if ciphered == 0:
             return _ciphered(buffer)
         if ciphered < 0:
-            return self._text.step(buffer.translate(SEVEN_BITS), ended=ended)
+            text = buffer if buffer.isascii() else buffer.translate(SEVEN_BITS)
+            return self._text.step(text, ended=ended)
         before = buffer[:ciphered].translate(SEVEN_BITS)
         return self._text.step(before, ended=True) or noise(buffer, 1, Reason.INTERRUPTED)
 

@@ -53,6 +53,8 @@ BLOCK_MAX: Final = 1024
 _HEX_MESSAGE: Final = rb":[0-9A-Fa-f]{2,512}\n"
 _LAST_LINE: Final = b"\r\nChecksum\t"
 _END: Final = re.compile(rb"(?P<hex>%b)|%b." % (_HEX_MESSAGE, _LAST_LINE), re.DOTALL)
+_END_MAX: Final = len(_LAST_LINE) + 1
+_HEX_MAX: Final = 1 + 512 + 1
 _BEGIN: Final = re.compile(rb"\r\n|\r\Z|:[0-9A-Fa-f]{0,512}\Z")
 """What begins a block, or may do so with what is still to come."""
 
@@ -63,11 +65,15 @@ class Blocks(Scanner):
     def __init__(self) -> None:
         super().__init__(2 * BLOCK_MAX)
         self._first = True
+        self._searched = 0
+        """No end begins within so many bytes."""
 
     def step(self, buffer: bytearray, *, ended: bool) -> Framed | Noise | None:
-        end = _END.search(buffer, 0, 2 * BLOCK_MAX)
+        end = _END.search(buffer, self._searched, 2 * BLOCK_MAX)
         if end is not None and end["hex"]:
+            self._searched = _searched(buffer, end.start())
             return _taken_out(buffer, end)
+        self._searched = 0
         begin = _BEGIN.search(buffer)
         start = begin.start() if begin else len(buffer)
         if start:
@@ -78,12 +84,21 @@ class Blocks(Scanner):
         if ended:
             return noise(buffer, len(buffer), Reason.INTERRUPTED)
         if len(buffer) < 2 * BLOCK_MAX:
+            self._searched = _searched(buffer, len(buffer))
             return None
         return noise(buffer, BLOCK_MAX, Reason.OVERSIZE)  # what begins in it would have ended
 
     def restart(self) -> None:
         super().restart()
         self._first = True
+        self._searched = 0
+
+
+def _searched(buffer: bytearray, size: int) -> int:
+    """Up to where no end begins that what follows `size` might complete."""
+    colon = buffer.rfind(b":", max(size - _HEX_MAX + 1, 0), size)
+    searched = max(size - _END_MAX + 1, 0)
+    return searched if colon < 0 else min(searched, colon)
 
 
 def _taken_out(buffer: bytearray, message: re.Match[bytes]) -> Framed:

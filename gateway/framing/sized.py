@@ -7,12 +7,24 @@ that the decoder refuses it and it is counted.
 
 Where there is no marker every byte may begin a frame, and the checksum alone decides: what is not
 undamaged there is noise, a byte at a time.
+
+Limit: long frames and a stream that looks like nothing but beginnings of them would cost a checksum
+of thousands of bytes for each byte. So beyond CHECKED_AHEAD, no more than CHECKED_PER_BYTE are
+looked at for each byte that is handed out; where it would be more, the whole damaged frame is given
+up, and with it what it may hide.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from gateway.framing.scanner import Scanner, noise
 from gateway.model import Framed, Noise
+
+CHECKED_PER_BYTE: Final = 64
+"""At 50 ns, the price of the dearest checksums, 3 us."""
+
+CHECKED_AHEAD: Final = 1 << 18
+"""13 ms: enough to try each byte of a frame of 500."""
 
 
 class Sized(Scanner):
@@ -40,6 +52,8 @@ class Sized(Scanner):
         self._header = header
         self._length = length
         self._valid = valid
+        self._checked = 0
+        """Bytes looked at in damaged frames, beyond what those handed out allow."""
 
     def step(self, buffer: bytearray, *, ended: bool) -> Framed | Noise | None:
         marker = self._marker
@@ -54,10 +68,22 @@ class Sized(Scanner):
             return None
         data = bytes(buffer[:size])
         if self._valid is not None and not self._valid(data):
-            if not marker:
-                return noise(buffer, 1)
-            data = data[: self._next_marker(buffer, size)]
+            return self._damaged(buffer, data)
+        self._checked = 0
         return Framed(data, len(data))
+
+    def restart(self) -> None:
+        super().restart()
+        self._checked = 0
+
+    def _damaged(self, buffer: bytearray, data: bytes) -> Framed | Noise:
+        """What of a damaged frame, the first bytes of the buffer, cannot belong to another one."""
+        size = self._next_marker(buffer, len(data)) if self._marker else 1
+        checked = self._checked + len(data) - size * CHECKED_PER_BYTE
+        if checked > CHECKED_AHEAD:
+            checked, size = 0, len(data)
+        self._checked = max(checked, 0)
+        return Framed(data[:size], size) if self._marker else noise(buffer, size)
 
     def _next_marker(self, buffer: bytearray, size: int) -> int:
         """Where the next marker begins within the first `size` bytes, else `size`.

@@ -5,11 +5,13 @@ is a program (`program`) whose threads all go over the text side by side, in ord
 (Pike's machine). The threads alive are a state. What a character makes of a state is always the
 same, so it is worked out once and remembered: a text then costs a look-up per character. Each
 thread knows which one it came from, so that from the winner the way back tells where the groups
-began and ended. What is found, and with which groups, is what Python's `re` says; but a group that
-is repeated and may be empty has the text of its last passage that was not.
+began and ended. What is found, and with which groups, is what Python's `re` says; but what is
+repeated and may be empty is repeated also where `re` gives up at the first empty passage, and a
+group within has the text of its last passage that was not.
 
-Limits: STEPS_MAX instructions are looked at for one text, whatever the pattern; KEPT_MAX threads
-are remembered, then everything is worked out anew. Compared with re2: docs/decisions/0005.
+Limits: STEPS_MAX instructions are looked at for one text, whatever the pattern, and for many texts
+in a row STEPS_PER_CHARACTER; KEPT_MAX threads are remembered, then everything is worked out anew.
+Compared with re2: docs/decisions/0005.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,6 +32,9 @@ from gateway.patterns.syntax import parse
 
 STEPS_MAX: Final = 20_000
 """Some 30 ms; patterns for real lines take some hundred, and those only once."""
+
+STEPS_PER_CHARACTER: Final = 16
+"""Some 20 us. Characters that were seen in their state before take none."""
 
 KEPT_MAX: Final = 20_000
 
@@ -67,6 +72,8 @@ class Pattern:
         self.names = tuple(program.names)
         self.steps = 0
         """Instructions looked at so far."""
+        self._allowed = STEPS_MAX
+        """Instructions that may be looked at."""
         self._code = program.code
         self._states: dict[tuple[int, ...], _State] = {}
         self._kept = 0
@@ -74,7 +81,13 @@ class Pattern:
 
     def search(self, text: str) -> dict[str, str] | Reason:
         """The named groups of the first match, those that took part; or why there are none."""
-        steps_max = self.steps + STEPS_MAX
+        allowed = self._allowed + STEPS_PER_CHARACTER * (len(text) + 1)
+        steps_max = self.steps + min(allowed, STEPS_MAX)
+        found = self._search(text, steps_max)
+        self._allowed = steps_max - self.steps
+        return found
+
+    def _search(self, text: str, steps_max: int) -> dict[str, str] | Reason:
         way = [self._begin]
         state = self._begin.state
         found = 1 if state.matched else 0

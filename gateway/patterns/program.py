@@ -4,7 +4,8 @@ A thread stands at an instruction. `Consume` takes it over one character; all ot
 `Split` makes two threads of one, the first of which is preferred.
 
 Limit: PROGRAM_MAX instructions, so that counted repetitions within each other cannot multiply
-without end. The parts of a repetition are counted even where they make no instruction.
+without end. The parts of a repetition are counted even where they make no instruction, and so are
+the ranges of a set, which are looked through one after the other.
 """
 
 from collections.abc import Sequence
@@ -79,7 +80,7 @@ class _Compiler:
 
     def add(self, node: Node) -> None:
         """Add what finds the node and goes on behind itself."""
-        self._parts += 1
+        self._parts += len(node.ranges) + len(node.kinds) if isinstance(node, Set) else 1
         if max(self._parts, len(self.code)) > PROGRAM_MAX:
             raise ValueError("it is too large: counted repetitions multiply what they repeat")
         match node:

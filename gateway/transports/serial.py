@@ -5,9 +5,9 @@ and configures the port in a thread, because a driver may take its time; pyseria
 reads it on the event loop. pyserial's `open` empties the input buffer once the port is configured,
 about 40 us after the kernel opened it: nothing from before is taken, all that follows is kept.
 
-Limits: POSIX only. What is written waits in memory for a device that does not take it. One thread
-per port at most, while it opens. Another program that opened the port before, and does not lock it,
-goes unnoticed.
+Limits: POSIX only. UNSENT_BYTES_MAX wait for a device that takes nothing, then the port is opened
+anew. One thread per port at most, while it opens. Another program that opened the port before, and
+does not lock it, goes unnoticed.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ import serial
 import serial_asyncio
 
 from gateway.errors import TransportError
-from gateway.transports.receiver import Forward, Opened, Receive, Receiver
+from gateway.transports.receiver import UNSENT_BYTES_MAX, Forward, Opened, Receive, Receiver
 from gateway.transports.serial_ports import describe, explain, is_held_by, resolve
 
 OPEN_TIMEOUT_S = 10.0
@@ -66,8 +66,15 @@ class SerialTransport:
         port = await self._opener.open()
         receiver = _Receiver(port.port, receive)
         reader = serial_asyncio.SerialTransport(asyncio.get_running_loop(), receiver, port)
+
+        def write(data: bytes) -> None:
+            if reader.get_write_buffer_size() > UNSENT_BYTES_MAX:
+                receiver.lose("the device takes nothing of what it is sent")
+            else:
+                reader.write(data)
+
         try:
-            opened(reader.write)
+            opened(write)
             raise await receiver.end(self._settings.silence_timeout_s)
         finally:
             if not reader.is_closing():
@@ -103,6 +110,15 @@ class _Port(serial.Serial):  # type: ignore[misc]  # pyserial has no types
         if not data:
             raise serial.SerialException(errno.EIO, "end of file")
         return data
+
+    def write(self, data: bytes) -> int:
+        """What is taken at once; pyserial tries again without end where nothing is."""
+        try:
+            return os.write(self.fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError as exc:
+            raise serial.SerialException(exc.errno, exc.strerror) from exc
 
     def _reconfigure_port(self, force_update: bool = False) -> None:  # noqa: FBT001, FBT002
         """Configure when opening only: pyserial-asyncio sets two timeouts, each does it again."""

@@ -355,3 +355,9 @@ def test_every_option_type_and_checksum_stands_on_the_page() -> None:
     text = re.sub(r"[^\w]+", " ", PAGE).split()
     assert words <= {*text}
     assert f"{FRAME_MAX:,} bytes" in PAGE
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-320, -1e-310, 1e308])
+def test_no_scale_is_too_small_or_too_large(scale: float) -> None:
+    field = {"name": "a", "at": 0, "type": "uint8", "scale": scale}
+    assert value(b"\x01", **{k: v for k, v in field.items() if k != "name"}) == scale

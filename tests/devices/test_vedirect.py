@@ -258,3 +258,21 @@ def test_a_product_as_it_is_simulated(variant: str) -> None:
                 assert fields[field] == pytest.approx(item.values[label] / per_unit)
             else:
                 assert field not in fields
+
+
+def test_what_waits_is_not_searched_anew_for_every_byte() -> None:
+    framer = Blocks()
+    for byte in b"\r\nV\t" + b"1" * 1000:
+        framer.feed(bytes([byte]))
+    assert framer.buffered - framer._searched < len(b"\r\nChecksum\t.")
+
+
+def test_a_hex_message_within_a_hex_message_is_taken_out_first() -> None:
+    framer = Blocks()
+    stream = b"\r\nV\t12:7ED:352\n:351\nF0071\n"
+    expected = [b":352\n", b":351\n", b":7EDF0071\n"]
+    for size in (1, 2, 5, len(stream)):
+        chunks = [stream[at : at + size] for at in range(0, len(stream), size)]
+        found = [i.data for c in chunks for i in framer.feed(c) if isinstance(i, Framed)]
+        assert found == expected
+        framer.close()

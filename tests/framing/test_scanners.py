@@ -1,14 +1,16 @@
 """Framers of marked streams: frames are found whatever stands around them, and no byte is lost."""
 
+import random
 import re
 
 import pytest
 
 from gateway.conformance import check_framer, feed
+from gateway.framing.checksums import crc16_arc
 from gateway.framing.marked import Marked
 from gateway.framing.scanner import Scanner
 from gateway.framing.seven_bit import SevenBit
-from gateway.framing.sized import Sized
+from gateway.framing.sized import CHECKED_AHEAD, CHECKED_PER_BYTE, Sized
 from gateway.framing.stuffed import Cobs, Hdlc, Slip
 from gateway.model import Framed, Noise, Reason
 
@@ -190,3 +192,37 @@ def test_parity_bits_are_taken_off_where_there_are_any() -> None:
 def test_a_damaged_character_does_not_become_another_one() -> None:
     assert framed(SevenBit(sentences()), with_parity(b"$") + b"\x81\n") == [b"$\x01\n"]
     assert framed(SevenBit(sentences()), b"$\x80\n") == [b"$\x80\n"]
+
+
+@pytest.mark.parametrize("marker", [b"", b"M"])
+def test_no_stream_makes_long_frames_be_checked_for_every_byte(marker: bytes) -> None:
+    """One device must not delay the others: the work for a byte is bounded."""
+    size = 4000
+    checked = 0
+
+    def valid(frame: bytes) -> bool:
+        nonlocal checked
+        checked += len(frame)
+        return frame == b"M" * (size - 1) + b"!"
+
+    framer = Sized(marker, header=1, length=lambda _: size, size_max=size, valid=valid)
+    stream = b"M" * 100_000
+    items = feed(framer, [stream])
+    assert sum(item.size for item in items) == len(stream)
+    assert checked <= CHECKED_AHEAD + CHECKED_PER_BYTE * len(stream)
+    assert framed(framer, b"M" * (size - 1) + b"!") == [b"M" * (size - 1) + b"!"]
+
+
+def test_a_long_frame_without_a_marker_is_found_from_wherever_it_is_heard() -> None:
+    """Also where not all of the places can be tried at once."""
+    rng = random.Random(3)
+    body = rng.randbytes(1198)
+    frame = body + crc16_arc(body).to_bytes(2, "little")
+    framer = Sized(
+        b"",
+        header=1,
+        length=lambda _: len(frame),
+        size_max=len(frame),
+        valid=lambda data: data[-2:] == crc16_arc(data[:-2]).to_bytes(2, "little"),
+    )
+    assert framed(framer, (frame * 12)[600:])[-1] == frame

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.transports.serial import PortSettings, SerialTransport
+from gateway.transports.receiver import UNSENT_BYTES_MAX
+from gateway.transports.serial import PortSettings, SerialTransport, _Port
 from gateway.transports.serial_ports import raise_open_file_limit
 from tests.transports.serial_pty import PATIENCE_S, Device, descriptors_of, listening
 
@@ -161,3 +162,31 @@ async def test_ports_work_beyond_the_descriptors_that_select_takes() -> None:
     device.unplug()
     for fd in low:
         os.close(fd)
+
+
+async def test_a_device_that_takes_nothing_of_what_it_is_sent_counts_as_gone(
+    device: Device,
+) -> None:
+    """Else requests would pile up in memory, for days."""
+    async with listening(device.path) as listener:
+        await listener.wait_for_open()
+        for _ in range(3):
+            listener.write(bytes(UNSENT_BYTES_MAX))
+            await asyncio.sleep(0)
+        problem = await listener.failure()
+    assert str(problem) == f"{device.path}: the device takes nothing of what it is sent"
+    assert descriptors_of(device.path) == 0
+
+
+def test_a_write_of_which_nothing_is_taken_ends_at_once() -> None:
+    """As where the kernel's buffer is full although it was announced to have room."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    port = _Port(write_timeout=0)
+    port.fd, port.is_open = writing, True
+    while port.write(bytes(4096)):
+        pass
+    assert port.write(b"more") == 0
+    port.is_open = False
+    os.close(reading)
+    os.close(writing)
