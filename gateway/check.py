@@ -19,7 +19,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from gateway import devices
 from gateway.clock import now_ns
 from gateway.config import warnings
 from gateway.config.models import Config, InfluxDB
@@ -73,7 +72,6 @@ def check_config(config: Config) -> list[str]:
         *([port_problem] if port_problem else []),
         *_data_dir_problems(config),
         *_small_disk(config),
-        *devices.problems(),
     ]
 
 

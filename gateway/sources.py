@@ -17,11 +17,12 @@ from gateway.config.models import Config
 from gateway.config.sources import FieldRule as FieldSettings
 from gateway.config.sources import Mqtt, Serial
 from gateway.config.sources import Subscription as SubscriptionSettings
-from gateway.devices import devices
+from gateway.decoders import decoders, set_up
 from gateway.edges import Edges, Port
 from gateway.errors import ConfigError
 from gateway.intake import MqttIntake, Pipeline, StreamIntake, Subscription
 from gateway.ledger import Account, Ledger
+from gateway.model import Device
 from gateway.normalize import FieldRule, Normalizer
 from gateway.polling import Poller, Write
 from gateway.series import SeriesRegistry
@@ -40,6 +41,9 @@ class Parts:
     registry: SeriesRegistry
     committer: Committer[Any]
 
+    def device(self, decoder: str) -> Device:
+        return decoders(self.config.gateway.decoders).devices[decoder]
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -55,9 +59,8 @@ class Source:
 
 def serial_source(entry: Serial, parts: Parts) -> Source:
     """A port; it is never kept away, for nobody would keep its bytes."""
-    device = devices()[entry.decoder]
-    decoder = device.make_decoder(entry.options())
-    framer = device.make_framer(entry.options())
+    device = parts.device(entry.decoder)
+    decoder, framer = set_up(device, entry.options())
     if framer is None:
         raise ConfigError([f"{entry.name}: decoder {device.name} takes messages, not bytes"])
     account = parts.ledger.account(entry.name, "serial")
@@ -142,7 +145,7 @@ def mqtt_source(entry: Mqtt, parts: Parts, session: str, seen: list[tuple[int, b
 def _subscription(
     entry: Mqtt, wanted: SubscriptionSettings, account: Account, parts: Parts
 ) -> Subscription:
-    decoder = devices()[wanted.decoder].make_decoder(wanted.options())
+    decoder, _ = set_up(parts.device(wanted.decoder), wanted.options())
     normalizer = _normalizer(account, parts, wanted.tags, wanted.fields, wanted.measurement)
     return Subscription(
         Pipeline(account, parts.ledger, decoder, normalizer), retained=entry.takes_retained(wanted)

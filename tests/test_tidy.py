@@ -49,6 +49,7 @@ EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
+    "cli_decode",
     "cli_options",
     "cli_spool",
     "output",
@@ -62,6 +63,8 @@ SHELL = {
     "console",
     "check",
     "conformance",
+    "decode",
+    "decoders",
     "demo",
     "demo_servers",
     "export",

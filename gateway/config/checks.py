@@ -16,6 +16,7 @@ from gateway.config.nearest import did_you_mean
 from gateway.config.problems import Problem, dotted, missing_key, unknown_key
 from gateway.config.schema import Loc, keys_at
 from gateway.config.sources import Mqtt
+from gateway.decoders import decoders, set_up
 from gateway.errors import ConfigError
 from gateway.model import Device
 from gateway.topics import TopicPattern
@@ -183,16 +184,15 @@ def _options(
             yield unknown_key((*loc, key), [*known, *sorted(device.options)])
     given = {key: value for key, value in options.items() if key in device.options}
     try:
-        device.make_decoder(given)
-        device.make_framer(given)
-    except (TypeError, ValueError, ConfigError) as error:
+        set_up(device, given)
+    except ConfigError as error:
         where = next(iter(given)) if len(given) == 1 else "decoder"
         yield Problem((*loc, where), f"the decoder says: {error}")
 
 
 def warnings(config: Config) -> list[str]:
-    """What works and may not be meant, for `check`."""
-    found: list[str] = []
+    """What works and may not be meant, in words for the operator."""
+    found = [*decoders(config.gateway.decoders).problems]
     if not config.serial and not config.mqtt:
         found.append("no [[serial]] and no [[mqtt]]: there is nothing to read")
     listen = config.console.listen
