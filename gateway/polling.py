@@ -4,8 +4,9 @@
 
 The decoder says what is asked and when (`gateway.asking.Asker`); here are the waiting and the
 counting. Before each request the line is left silent for GAP_CHARACTERS, as Modbus demands and
-everybody else bears. On a line where every character takes its time, waiting for an answer ends
-once it would have arrived.
+everybody else bears; what has come until then is no part of the answer, nor the beginning of one.
+On a line where every character takes its time, waiting for an answer ends once it would have
+arrived.
 """
 
 import asyncio
@@ -58,11 +59,12 @@ class Poller:
 
     async def run(self, write: Write) -> NoReturn:
         """Ask for ever, from the opening of the line to its end."""
+        self._quiet_since_s = self._loop.time()
         self._asker.begin(self._loop.time())
         while True:
+            await self._keep_gap()
             request = self._asker.ask(self._loop.time())
             if isinstance(request, Request):
-                await self._keep_gap()
                 await self._exchange(request, write)
             else:
                 await asyncio.sleep(max(request - self._loop.time(), 0.0))
@@ -77,6 +79,8 @@ class Poller:
             await asyncio.sleep(wait_s)
 
     async def _exchange(self, request: Request, write: Write) -> None:
+        if self._account.bytes_buffered:
+            self._flush()
         write(request.data)
         sent_s = len(request.data) * self._character_s
         if not request.answer_size:
@@ -86,27 +90,29 @@ class Poller:
         account.polls += 1
         account.outstanding += 1
         self._heard.clear()
-        poll: Poll | None = None
         heard = False
         try:
             async with asyncio.timeout(
                 sent_s + request.answer_size * self._character_s + request.timeout_s
             ):
-                while poll is None:
+                while self._asker.outcome() is None:
                     await self._heard.wait()
                     self._heard.clear()
                     heard = True
-                    poll = self._asker.outcome()
         except TimeoutError:
             self._flush()
-            poll = self._asker.outcome()
         finally:
-            account.outstanding -= 1
-            if poll is None:
-                poll = Poll.INVALID if heard else Poll.TIMEOUT
-                self._asker.give_up(self._loop.time(), poll)
-            counter = _COUNTERS[poll]
-            setattr(account, counter, getattr(account, counter) + 1)
+            self._settle(self._asker.outcome(), heard=heard or self._heard.is_set())
+
+    def _settle(self, poll: Poll | None, *, heard: bool) -> None:
+        """Count what became of the request, the end of the line included."""
+        account = self._account
+        settled = poll or (Poll.INVALID if heard else Poll.TIMEOUT)
+        counter = _COUNTERS[settled]
+        account.outstanding -= 1
+        setattr(account, counter, getattr(account, counter) + 1)
+        if poll is None:
+            self._asker.give_up(self._loop.time(), settled)
 
 
 _COUNTERS: Final = {

@@ -198,6 +198,7 @@ _AIR: Final = (
     _number_concentration("4", "4_0 4 4_0um"),
     _number_concentration("5", "5_0 5 5_0um"),
     _number_concentration("10", "10_0 10 10_0um"),
+    _is("typical_particle_size", "um", 0, 1000, "", None),
     _is("radon", "Bq/m3", 0, 1e8, "radon_concentration radon_level", None),
     _is("radiation_dose_rate", "uSv/h", 0, 1e9, "dose_rate radiation_dose gamma_dose_rate", None),
     _is("count_rate", "/min", 0, 1e9, "cpm counts_per_minute radiation_cpm", None),
@@ -214,6 +215,7 @@ _ELECTRICITY: Final = (
         "active_power act_power apower power_active real_power wattage watts watt "
         "power_consumption",
     ),
+    _is("absolute_power", "W", 0, 1e11, "", "power"),
     _is("apparent_power", "V.A", -1e11, 1e11, "power_apparent aprt_power"),
     _is("reactive_power", "V.A{reactive}", -1e11, 1e11, "power_reactive"),
     _is("power_factor", "1", -1.05, 1.05, "pf cos_phi cosphi factor_power"),
