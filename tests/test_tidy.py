@@ -45,6 +45,7 @@ CORE = {
     "objects",
     "labels",
     "obis",
+    "nmea",
     "periodic",
     "sml",
 }

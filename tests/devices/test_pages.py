@@ -10,7 +10,7 @@ from gateway.devices import devices
 from tests.specimens import specimens
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "devices"
-NAMES = ("pms", "sds011", "sps30", "mhz19")
+NAMES = ("pms", "sds011", "sps30", "mhz19", "nmea0183", "vedirect")
 SHORT = re.compile(r"`(_\w+)`")
 
 
