@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.heavy import HEAVY
 from tests.integration.influxd import needs_influxd
 from tests.load import backlog, flood, overload
 
-pytestmark = [pytest.mark.integration, needs_influxd]
+pytestmark = [pytest.mark.integration, needs_influxd, HEAVY]
 
 
 def test_a_flood_delays_nobody_else(tmp_path: Path) -> None:
