@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 16
 
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+
 _STAGES = {
     Stage.NOISE: ("byte", "of noise"),
     Stage.MALFORMED: ("frame", "refused"),
@@ -158,7 +160,7 @@ def _as_json(observation: "Observation") -> bytes:
         "fields": observation.fields,
         "time": iso_time(observation.time_ns),
     }
-    return json.dumps(shown, ensure_ascii=False).encode("utf-8", "replace")
+    return _to_json(shown).encode("utf-8", "replace")
 
 
 def iso_time(time_ns: int) -> str:

@@ -1,7 +1,7 @@
-"""A mark for tests that load the machine, or measure time on it.
+"""A mark for tests that load the machine.
 
-Where tests run in several processes these run in one of them, one after the other: none shares the
-machine with another of its kind.
+Where tests run in several processes these run in one of them, one after the other. What also
+measures time is marked `alone` instead, and runs when no other test does.
 """
 
 import pytest

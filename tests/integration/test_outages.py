@@ -48,6 +48,7 @@ def await_stored(rig: Rig, readings: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["stopped", "frozen", "killed"])
 def test_an_influxdb_that_is_away_costs_neither_readings_nor_time(tmp_path: Path, how: str) -> None:
     with Rig(tmp_path, SCENARIO + PORTS) as rig:
