@@ -110,7 +110,7 @@ def decode(
 
 
 def _device(name: str, known: Mapping[str, "Device"]) -> "Device":
-    from gateway.config.nearest import did_you_mean
+    from gateway.nearest import did_you_mean
 
     if name not in known:
         raise ConfigError([f"no such decoder: {name}{did_you_mean(name, known)}"])
@@ -119,7 +119,7 @@ def _device(name: str, known: Mapping[str, "Device"]) -> "Device":
 
 def _options(device: "Device", pairs: Sequence[str]) -> dict[str, object]:
     """What stands behind `--option`, by key."""
-    from gateway.config.nearest import did_you_mean
+    from gateway.nearest import did_you_mean
 
     options: dict[str, object] = {}
     for pair in pairs:

@@ -14,15 +14,17 @@ import importlib.util
 import os
 import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from gateway.devices import FOREIGN_FAILS, as_device, devices, problems
 from gateway.errors import ConfigError
 from gateway.model import Decoder, Device, Framer
+
+Part = TypeVar("Part")
 
 PACKAGE: Final = "gateway_decoders"
 """What the modules' names begin with; there is no such package."""
@@ -49,11 +51,25 @@ def decoders(folder: Path | None = None) -> Decoders:
 
 
 def set_up(device: Device, options: Mapping[str, object]) -> tuple[Decoder, Framer | None]:
-    """A decoder and its framer. Raises ConfigError where the options are wrong, or its code is."""
+    """A decoder and its framer. Raises ConfigError with all that is wrong, also with their code."""
+    problems: list[str] = []
+    decoder = _made(device.make_decoder, options, problems)
+    framer = _made(device.make_framer, options, problems)
+    if decoder is None or problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+    return decoder, framer
+
+
+def _made(
+    make: Callable[[Mapping[str, object]], Part], options: Mapping[str, object], problems: list[str]
+) -> Part | None:
     try:
-        return device.make_decoder(options), device.make_framer(options)
+        return make(options)
+    except ConfigError as error:
+        problems += error.problems
     except FOREIGN_FAILS as error:
-        raise ConfigError([str(error) or repr(error)]) from error
+        problems.append(str(error) or repr(error))
+    return None
 
 
 @cache

@@ -7,6 +7,7 @@ shown: it has to be put into a file by hand.
 import json
 from collections.abc import Iterator
 
+from simulators.devices import decoder_options
 from simulators.devices.text import Form
 from simulators.mqtt import Address
 from simulators.scenario import MqttGroup, Scenario, SerialGroup
@@ -27,6 +28,7 @@ def _serial(group: SerialGroup) -> Iterator[str]:
         yield f"port = {quoted(str(link.absolute()))}"
         yield f"baudrate = {group.line.baudrate}"
         yield f"decoder = {quoted(group.device)}"
+        yield from decoder_options(group.device, group.variant)
         if group.device == "text" and group.style.form is Form.CSV:
             names = ["sequence"] * group.sequence + [each.name for each in group.quantities]
             yield f"columns = [{', '.join(map(quoted, names))}]"

@@ -20,7 +20,11 @@ from tests.test_normalize import NOON, Bench
 NAMED_BY_OTHERS = {"json", "text", "value", "frames", "modbus", "modbus_tcp"}
 """Decoders whose names are the payload's or the configuration's."""
 
-OF_THEIR_OWN: dict[str, str] = {}
+OF_THEIR_OWN = {
+    "alarm": "vedirect: a switch, no number",
+    "flags_a": "rtl_433: status bits that only the maker explains",
+    "rssi_db": "rtl_433: relative to the receiver's full scale; signal_strength is dBm",
+}
 """Fields that are no quantity of the dictionary, and why; in all decoders but the above."""
 
 SYNONYMS = {
@@ -117,6 +121,8 @@ def synonyms(found: Collection[Stored]) -> Iterator[str]:
     """Nobody has a word of his own for a quantity that has a name."""
     proper = {word: name for name, words in SYNONYMS.items() for word in words}
     for each in found:
+        if each.field in OF_THEIR_OWN:
+            continue
         match = find_quantity(each.field)
         known = match.quantity.name if match is not None else ""
         parts = each.field.split("_")

@@ -4,6 +4,7 @@ The checks read the document and not the models, and pass over what has the wron
 find their problems also where a model could not be built for another reason.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from itertools import combinations
@@ -12,13 +13,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.config.models import Config
-from gateway.config.nearest import did_you_mean
 from gateway.config.problems import Problem, dotted, missing_key, unknown_key
 from gateway.config.schema import Loc, keys_at
 from gateway.config.sources import Mqtt
 from gateway.decoders import decoders, set_up
 from gateway.errors import ConfigError
 from gateway.model import Device
+from gateway.nearest import did_you_mean
 from gateway.topics import TopicPattern
 
 Table = Mapping[str, object]
@@ -43,6 +44,8 @@ _INSTEAD: Final = {
     "password": "token",
     "password_file": "token_file",
 }
+_PATH_AND_WORDS: Final = re.compile(r"([A-Za-z_]\w*(?:\.\w+|\[\d{1,9}\])*): (.*)", re.DOTALL)
+_STEP: Final = re.compile(r"\w+")
 _TLS_KEYS: Final = ("ca_file", "cert_file", "key_file")
 
 
@@ -186,8 +189,23 @@ def _options(
     try:
         set_up(device, given)
     except ConfigError as error:
-        where = next(iter(given)) if len(given) == 1 else "decoder"
-        yield Problem((*loc, where), f"the decoder says: {error}")
+        for sentence in error.problems:
+            where, words = _located(sentence, given)
+            yield Problem((*loc, *where), f"the decoder says: {words}")
+
+
+def _located(sentence: str, given: Mapping[str, object]) -> tuple[Loc, str]:
+    """The key that the sentence begins with, `values[0].type: ...`, and its words."""
+    match = _PATH_AND_WORDS.fullmatch(sentence)
+    if match is not None:
+        steps = [int(s) if s.isdecimal() else s for s in _STEP.findall(match[1])]
+        if steps[0] in given:
+            return tuple(steps), match[2]
+    return _somewhere(given), sentence
+
+
+def _somewhere(given: Mapping[str, object]) -> Loc:
+    return (next(iter(given)) if len(given) == 1 else "decoder",)
 
 
 def warnings(config: Config) -> list[str]:

@@ -130,5 +130,11 @@ def make_device(product: str, name: str, measure: Measure, variant: str) -> Devi
     return made
 
 
+def decoder_options(product: str, variant: str) -> tuple[str, ...]:
+    """Return what a gateway must be told of a product that it does not know, as lines of TOML."""
+    options: Mapping[str, str] = getattr(_module(product), "OPTIONS", {})
+    return tuple(options.get(variant, "").splitlines())
+
+
 def _module(product: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{product}")

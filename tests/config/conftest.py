@@ -20,6 +20,8 @@ class FakeDecoder:
     def __init__(self, columns: list[str] | None = None, separator: str = ",") -> None:
         if columns == [] or len(separator) != 1:
             raise ValueError("columns: at least one; separator: one character")
+        if columns is not None and "" in columns:
+            raise ConfigError(["columns[1].name: it is empty", "rows: there are none"])
 
     def decode(self, frame: Frame) -> Verdict:
         return Ignored(Reason.FIRST_LINE)

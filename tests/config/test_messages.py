@@ -170,8 +170,18 @@ INFLUXDB = '[influxdb]\nversion = {}\nurl = "http://localhost:8086"\n'
             [
                 (
                     'serial[0] "s": columns: found a list; the decoder says:'
-                    " columns: at least one; separator: one character"
+                    " at least one; separator: one character"
                 )
+            ],
+        ),
+        (
+            (
+                '[[serial]]\nname = "s"\nport = "/dev/a"\ndecoder = "text"\nseparator = ";"\n'
+                'columns = ["", { name = 5 }]'
+            ),
+            [
+                'serial[0] "s": columns[1].name: found 5; the decoder says: it is empty',
+                'serial[0] "s": decoder: found "text"; the decoder says: rows: there are none',
             ],
         ),
     ],
