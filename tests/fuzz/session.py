@@ -19,7 +19,8 @@ from tests.specimens import Specimen
 STATE_MAX: Final = 1 << 18
 """256 KiB: the most that one source's decoder and framer may remember here."""
 
-_NOTHING_ASKED: Final = Request(b"")
+ASKED_MAX: Final = 100
+"""A decoder may ask for nothing that is answered so often in a row."""
 
 
 @dataclass(slots=True)
@@ -54,22 +55,25 @@ class Session:
         self._framer = device.make_framer(vector.options)
         self._fed = self._out = 0
         self._now_s = 0.0
+        self._waits = False
+        """A request is under way."""
         if isinstance(self._decoder, Asker):
             self._decoder.begin(self._now_s)
 
     def feed(self, data: bytes) -> None:
         chance = crc32(data)
-        request = self._ask(chance) if chance % 4 == 0 else _NOTHING_ASKED
+        if isinstance(self._decoder, Asker) and not self._waits:
+            self._ask(self._decoder, chance)
         if chance >> 2 & 7 == 0:
             cut = (chance >> 8) % (len(data) + 1)
             self._take(data[:cut])
             self._take(data[cut:])
         else:
             self._take(data)
-        if request.answer_size:
-            self._settle(heard=chance >> 5 & 1 == 0)
         if self._framer is not None and chance >> 5 & 31 == 0:
             self._close()
+        if isinstance(self._decoder, Asker) and self._waits:
+            self._settle(self._decoder, chance)
         self.tally.inputs += 1
 
     def probe(self) -> None:
@@ -116,32 +120,31 @@ class Session:
         elif not isinstance(verdict, Learned):
             tally.refused += 1
 
-    def _ask(self, chance: int) -> Request:
-        """Let time pass and a decoder that asks say what it wants; sometimes its echo comes."""
-        decoder = self._decoder
-        if not isinstance(decoder, Asker):
-            return _NOTHING_ASKED
-        self._now_s += (chance >> 8 & 0xFF) / 10
-        if chance >> 16 & 63 == 0:
+    def _ask(self, decoder: Asker, chance: int) -> None:
+        """Let time pass until the decoder wants an answer; sometimes the line is opened anew."""
+        if chance >> 10 & 63 == 0:
             decoder.begin(self._now_s)
-        request = decoder.ask(self._now_s)
-        if not isinstance(request, Request):
-            assert request > self._now_s, "it is to be asked again at once, for ever"
-            self._now_s = request
-            return _NOTHING_ASKED
-        assert request.data
-        assert request.answer_size >= 0
-        if chance >> 22 & 7 == 0:
-            self._take(request.data)
-        return request
+        for _ in range(ASKED_MAX):
+            step = decoder.ask(self._now_s)
+            if not isinstance(step, Request):
+                assert step > self._now_s, "it is to be asked again at once, for ever"
+                self._now_s = step
+                continue
+            assert step.data, "a request without bytes"
+            if chance >> 16 & 7 == 0:
+                self._take(step.data)  # its echo
+            if step.answer_size:
+                self._waits = True
+                return
 
-    def _settle(self, *, heard: bool) -> None:
-        """What an answer that came, or came not, makes of the request."""
-        decoder = self._decoder
-        assert isinstance(decoder, Asker)
+    def _settle(self, decoder: Asker, chance: int) -> None:
+        """The input was an answer, or something else, and is waited for no more, or goes on."""
         poll = decoder.outcome()
-        if poll is None:
-            decoder.give_up(self._now_s, Poll.INVALID if heard else Poll.TIMEOUT)
-        else:
-            assert poll in {Poll.ANSWERED, Poll.EXCEPTION}
+        if poll is None and chance >> 19 & 3 == 0:
+            self._now_s += 1.0
+            decoder.give_up(self._now_s, Poll.INVALID if chance >> 21 & 1 else Poll.TIMEOUT)
+            self._waits = False
+        elif poll is not None:
+            assert poll in {Poll.ANSWERED, Poll.EXCEPTION}, f"{poll} is not the decoder's to say"
+            self._waits = False
         assert all(isinstance(words, str) for words in decoder.problems())
