@@ -23,11 +23,13 @@ from gateway.clock import now_ns
 from gateway.config import warnings
 from gateway.config.models import Config, InfluxDB
 from gateway.config.sources import Mqtt, Serial
+from gateway.decoders import decoders
 from gateway.edges import SPOOL_FILE
 from gateway.errors import GatewayError, StoreError, TransportError
 from gateway.model import (
     Deferred,
     Delivered,
+    Device,
     Halted,
     Observation,
     Receipt,
@@ -35,7 +37,8 @@ from gateway.model import (
     TimeSource,
     TooLarge,
 )
-from gateway.settings import broker_settings, influx_target, port_settings
+from gateway.ports import at_rates, make_port
+from gateway.settings import broker_settings, influx_target
 from gateway.sinks.influxdb import InfluxSink
 from gateway.sinks.line_protocol import encode, make_series
 from gateway.spool.lock import holder
@@ -47,8 +50,7 @@ from gateway.transports.mqtt import (
     MqttTransport,
     Subscription,
 )
-from gateway.transports.serial import probe
-from gateway.transports.serial_ports import is_held_by, open_file_limit_problem, resolve
+from gateway.transports.serial_ports import open_file_limit_problem
 
 CHECK_S = 10.0
 STEP_S = 4.0
@@ -82,9 +84,13 @@ async def check_connections(config: Config, echo: Echo) -> int:
         running = holder(directory)
     except StoreError:
         running = None  # reported by `_check_data_dir`
+    known = decoders(config.gateway.decoders).devices
     checks = {
         "data directory": _check_data_dir(config, running),
-        **{f'serial "{entry.name}"': _check_port(entry, running) for entry in config.serial},
+        **{
+            f'serial "{entry.name}"': _check_port(entry, known[entry.decoder], running)
+            for entry in config.serial
+        },
         **{f'mqtt "{entry.name}"': _check_broker(entry) for entry in config.mqtt},
     }
     if config.influxdb is not None:
@@ -191,11 +197,13 @@ def _size(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
-async def _check_port(entry: Serial, running: int | None) -> list[Finding]:
-    if running is not None and is_held_by(running, resolve(entry.port)):
+async def _check_port(entry: Serial, device: Device, running: int | None) -> list[Finding]:
+    likely, *_ = at_rates(entry, device).values()
+    port = make_port(likely)
+    if running is not None and await port.is_held_by(running):
         words = f"{entry.port}: in use by the gateway (process {running})"
         return [Finding(Verdict.OK, words)]
-    return [Finding(Verdict.OK, await probe(port_settings(entry)))]
+    return [Finding(Verdict.OK, await port.probe())]
 
 
 async def _check_broker(entry: Mqtt) -> list[Finding]:

@@ -217,7 +217,7 @@ async def _devices(folder: Path, mqtt: Server, config: Config) -> AsyncIterator[
         )
         try:
             async with asyncio.timeout(DRAIN_S):
-                while not all(Path(port.port).exists() for port in config.serial):  # noqa: ASYNC110, ASYNC240
+                while not all(Path(str(port.port)).exists() for port in config.serial):  # noqa: ASYNC110, ASYNC240
                     await asyncio.sleep(0.05)
             yield process
         except TimeoutError as error:

@@ -186,7 +186,10 @@ class Device:
     shared_options: frozenset[str] = frozenset()
     """Those of the framer that the decoder takes too."""
     baudrates: tuple[int, ...] = ()
-    """What such devices use, the most likely first: it is the default of a port."""
+    """What such devices use, the most likely first: it is the default of a port.
+
+    Only where frames prove themselves, as by a checksum: then a port's rate may also be looked for.
+    """
 
     def make_decoder(self, options: Mapping[str, object]) -> Decoder:
         """Raise ConfigError where the options are wrong."""

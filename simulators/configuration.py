@@ -25,8 +25,12 @@ def _serial(group: SerialGroup) -> Iterator[str]:
     for name, link in zip(group.names(), group.links(), strict=True):
         yield "[[serial]]"
         yield f"name = {quoted(name)}"
-        yield f"port = {quoted(str(link.absolute()))}"
-        yield f"baudrate = {group.line.baudrate}"
+        if group.listen is None:
+            yield f"port = {quoted(str(link.absolute()))}"
+            yield f"baudrate = {group.line.baudrate}"
+        else:
+            host, port = group.listen
+            yield f"port = {quoted(f'tcp://{bracketed(host)}:{port}')}"
         yield f"decoder = {quoted(group.device)}"
         yield from decoder_options(group.device, group.variant)
         if group.device == "text" and group.style.form is Form.CSV:
@@ -39,10 +43,9 @@ def _serial(group: SerialGroup) -> Iterator[str]:
 
 def _mqtt(scenario: Scenario) -> Iterator[str]:
     address = Address.parse(scenario.broker_url)
-    host = f"[{address.host}]" if ":" in address.host else address.host
     yield "[[mqtt]]"
     yield 'name = "simulators"'
-    yield f"url = {quoted(f'mqtt://{host}:{address.port}')}"
+    yield f"url = {quoted(f'mqtt://{bracketed(address.host)}:{address.port}')}"
     if address.username is not None:
         yield f"username = {quoted(address.username)}"
     if address.password is not None:
@@ -57,6 +60,11 @@ def _mqtt(scenario: Scenario) -> Iterator[str]:
 def _subscription(group: MqttGroup) -> str:
     decoder = "value" if group.form == "value" else "json"
     return f"  {{ topic = {quoted(group.topic)}, decoder = {quoted(decoder)} }},"
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands in an address."""
+    return f"[{host}]" if ":" in host else host
 
 
 def quoted(text: str) -> str:

@@ -18,6 +18,7 @@ from simulators.pty import Port, SerialPlayer
 from simulators.scenario import Scenario
 from simulators.script import Script
 from simulators.tally import Tally
+from simulators.tcp import TcpPort
 from simulators.world import World
 
 PATIENCE_S = 60.0
@@ -88,7 +89,8 @@ class Runner:
     def _plug(self, world: World, ports: ExitStack) -> list[tuple[str, SerialPlayer, Script]]:
         players = []
         for part in serial_parts(self._scenario, world):
-            port = Port(part.link)
+            listen = part.group.listen
+            port = Port(part.link) if listen is None else TcpPort(*listen)
             port.plug()
             ports.callback(port.unplug)
             account = self._tally.open("serial", part.name)

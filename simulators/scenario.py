@@ -12,6 +12,7 @@ r"""The scenario file: which devices there are, where, and what goes wrong with 
     name = "mast"                      # with count above 1: mast-1, mast-2, ...
     count = 1
     link = "mast"                      # symbolic link in --directory; with count: mast-1, ...
+    listen = "127.0.0.1:4001"          # a TCP port instead; without count
     device = "text"                    # or any other file of simulators/devices that has a `make`
     variant = ""                       # which model or version of it
     form = "json"                      # of "text": json, keyvalue, colon, csv_header, csv, number
@@ -66,6 +67,7 @@ from simulators.world import DAY_S, QUANTITIES, Climate
 
 COUNT_MAX = 100_000
 BAUDRATE_MAX = 4_000_000
+PORT_MAX = 65_535
 OUTAGE_LASTS_S = {Fault.UNPLUG: 1.0, Fault.SILENCE: 5.0}
 MQTT_FORMS = ("json", "nested", "value")
 PLACEHOLDER = re.compile(r"\{([^}]*)\}")
@@ -103,6 +105,8 @@ class SerialGroup(Group):
     device: str
     variant: str
     link: Path
+    listen: tuple[str, int] | None
+    """A TCP port instead of the link."""
     location: str
     style: Style
     line: Line
@@ -210,6 +214,7 @@ def _serial(table: Table, directory: Path) -> SerialGroup:
         device=table.text("device", "text", serial_devices()),
         variant=table.text("variant", ""),
         link=directory / table.text("link", name or "device"),
+        listen=_listen(table, count),
         location=table.text("location", name or "device"),
         style=Style(
             form=Form(table.text("form", Form.JSON, Form)),
@@ -229,6 +234,19 @@ def _serial(table: Table, directory: Path) -> SerialGroup:
     if not group.style.newline.endswith("\n") or group.style.newline.strip("\r\n"):
         table.wrong("newline", f"found {group.style.newline!r}, expected \\n or \\r\\n")
     return group
+
+
+def _listen(table: Table, count: int) -> tuple[str, int] | None:
+    text = table.text("listen", "")
+    host, _, port = text.rpartition(":")
+    if not text:
+        return None
+    if not (host and port.isdecimal() and 0 < int(port) <= PORT_MAX):
+        table.wrong("listen", f"found {text!r}, expected host:port")
+        return None
+    if count > 1:
+        table.wrong("listen", "one device only, and count is above 1")
+    return host.strip("[]"), int(port)
 
 
 def _mqtt(table: Table) -> MqttGroup:

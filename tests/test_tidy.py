@@ -45,7 +45,9 @@ CORE = {
     "payloads",
     "objects",
     "labels",
+    "meter_text",
     "obis",
+    "baudrates",
     "options",
     "layouts",
     "patterns",
@@ -54,7 +56,7 @@ CORE = {
     "sml",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
+FLOW = {"admission", "intake", "polling", "autobaud", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
     "cli_decode",
@@ -63,6 +65,7 @@ SHELL = {
     "output",
     "sources",
     "settings",
+    "ports",
     "edges",
     "systemd",
     "service",

@@ -111,6 +111,11 @@ def natural(quantity: str, value: float) -> float | bool:
     return int(value) if value == int(value) else value
 
 
+def even_parity(text: bytes) -> bytes:
+    """Return what a line of seven bits and even parity looks like to a reader of eight bits."""
+    return bytes(byte | (byte.bit_count() % 2) << 7 for byte in text)
+
+
 def fill(template: str, names: Mapping[str, str]) -> str:
     """Put names into a topic template with `{location}`, `{device}` and `{field}`."""
     for name, value in names.items():

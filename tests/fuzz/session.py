@@ -31,7 +31,7 @@ class Tally:
     frames: int = 0
     decoded: int = 0
     refused: int = 0
-    """Also ignored and repeated."""
+    """Also ignored and repeated frames, and elements of those that were decoded."""
     buffered: int = 0
     state: int = 0
 
@@ -114,6 +114,7 @@ class Session:
         tally.frames += 1
         if isinstance(verdict, Decoded):
             tally.decoded += 1
+            tally.refused += len(verdict.malformed)
             assert not verdict.readings or self._valid(frame.data), (
                 f"a frame whose checksum is wrong was decoded: {frame.data!r}"
             )

@@ -51,6 +51,10 @@ PRODUCTS = (
     Product("pms"),
     Product("sds011"),
     Product("sml", "smarty"),
+    Product("dsmr", "v5"),
+    Product("iec62056", "d0"),
+    Product("teleinfo", "standard", 9_600),
+    Product("teleinfo", "historic"),
     Product("rtl_433", baudrate=115_200),
     Product("frames", baudrate=9_600),
 )
