@@ -12,7 +12,6 @@ import click
 
 from gateway.cli_options import counted, say
 from gateway.errors import ConfigError, GatewayError
-from gateway.ledger import Stage
 
 if TYPE_CHECKING:
     from gateway.decode import Decoding
@@ -22,15 +21,15 @@ CHUNK_BYTES = 1 << 16
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
-_STAGES = {
-    Stage.NOISE: ("byte", "of noise"),
-    Stage.MALFORMED: ("frame", "refused"),
-    Stage.MALFORMED_ELEMENT: ("element", "refused"),
-    Stage.IGNORED: ("frame", "ignored"),
-    Stage.REPEATED_FRAME: ("frame", "repeated"),
-    Stage.REFUSED: ("value", "refused"),
-    Stage.IMPLAUSIBLE: ("reading", "without a value"),
-    Stage.REPEATED: ("reading", "repeated"),
+_STAGES = {  # by `gateway.ledger.Stage`, which is not imported before there is a report
+    "noise": ("byte", "of noise"),
+    "malformed": ("frame", "refused"),
+    "malformed_element": ("element", "refused"),
+    "ignored": ("frame", "ignored"),
+    "repeated_frame": ("frame", "repeated"),
+    "refused": ("value", "refused"),
+    "implausible": ("reading", "without a value"),
+    "repeated": ("reading", "repeated"),
 }
 
 
