@@ -59,6 +59,7 @@ EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "autobaud", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
+    "cli_decode",
     "cli_options",
     "cli_spool",
     "output",
@@ -73,6 +74,8 @@ SHELL = {
     "console",
     "check",
     "conformance",
+    "decode",
+    "decoders",
     "demo",
     "demo_servers",
     "export",
