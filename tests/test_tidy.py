@@ -28,6 +28,7 @@ WORDS = {
     "errors",
     "ledger",
     "times",
+    "durations",
     "asking",
 }
 CORE = {
@@ -83,7 +84,7 @@ IMPURE = {
 }
 PURE_STDLIB_ROOTS = {
     "abc", "array", "ast", "binascii", "bisect", "collections", "contextlib", "dataclasses",
-    "datetime", "enum", "functools", "hashlib", "importlib", "itertools", "json", "math",
+    "datetime", "decimal", "enum", "functools", "hashlib", "importlib", "itertools", "json", "math",
     "operator", "pkgutil", "re", "string", "struct", "types", "typing", "unicodedata", "zlib",
     "zoneinfo",
 }  # fmt: skip

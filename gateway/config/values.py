@@ -26,13 +26,10 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from gateway.durations import DURATIONS, Scale
+
 SECRET_BYTES_MAX: Final = 65_536
 LABEL_MAX: Final = 256
-
-_READABLE: Final = 100_000
-"""Below it, "%g" writes a number as a person does."""
-
-_AMOUNT: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,56 +47,22 @@ class _Amount:
     least: str
     most: str
 
-    units: ClassVar[dict[str, Decimal]]
-    noun: ClassVar[str]
-    hint: ClassVar[str]
-    """The unit that a bare number most likely was meant in."""
+    scale: ClassVar[Scale]
 
     def amount(self, value: object) -> Decimal:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            number = f"{value:g}" if 0 <= value < _READABLE else "10"
-            raise ValueError(f'write a unit: "{number}{self.hint}"')  # noqa: TRY004 -- pydantic
-        found = _parse_amount(value, self.units)
-        if found is None:
-            raise ValueError(f"allowed: {self.words()}; units: {', '.join(self.units)}")
-        if not self._bound(self.least) <= found <= self._bound(self.most):
-            raise ValueError(f"allowed: {self.words()}")
-        return found
-
-    def words(self) -> str:
-        return f'{self.noun} from "{self.least}" to "{self.most}"'
-
-    def _bound(self, text: str) -> Decimal:
-        bound = _parse_amount(text, self.units)
-        assert bound is not None  # noqa: S101 -- written in models.py
-        return bound
+        return self.scale.read(value, self.least, self.most)
 
     def __get_pydantic_json_schema__(
         self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        pattern = rf"^[0-9]+(\.[0-9]+)? ?({'|'.join(self.units)})$"
-        return {"type": "string", "title": self.words(), "pattern": pattern}
-
-
-def _parse_amount(value: object, units: dict[str, Decimal]) -> Decimal | None:
-    match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
-    if match is None or match[2] not in units:
-        return None
-    return Decimal(match[1]) * units[match[2]]
+        title = self.scale.words(self.least, self.most)
+        return {"type": "string", "title": title, "pattern": self.scale.pattern()}
 
 
 class Duration(_Amount):
     """`Annotated[float, Duration("10ms", "1h")]`: written "1.5s", read as seconds."""
 
-    units = {  # noqa: RUF012 -- annotated in the base
-        "ms": Decimal("0.001"),
-        "s": Decimal(1),
-        "min": Decimal(60),
-        "h": Decimal(3_600),
-        "d": Decimal(86_400),
-    }
-    noun = "a duration"
-    hint = "s"
+    scale = DURATIONS
 
     def __get_pydantic_core_schema__(
         self, _source: object, _handler: GetCoreSchemaHandler
@@ -110,19 +73,21 @@ class Duration(_Amount):
 class Size(_Amount):
     """`Annotated[int, Size("1MiB", "1TiB")]`: written "500MB", read as bytes."""
 
-    units = {  # noqa: RUF012 -- annotated in the base
-        "B": Decimal(1),
-        "kB": Decimal(1_000),
-        "MB": Decimal(1_000**2),
-        "GB": Decimal(1_000**3),
-        "TB": Decimal(1_000**4),
-        "KiB": Decimal(1_024),
-        "MiB": Decimal(1_024**2),
-        "GiB": Decimal(1_024**3),
-        "TiB": Decimal(1_024**4),
-    }
-    noun = "a size"
-    hint = "MiB"
+    scale = Scale(
+        noun="a size",
+        hint="MiB",
+        units={
+            "B": Decimal(1),
+            "kB": Decimal(1_000),
+            "MB": Decimal(1_000**2),
+            "GB": Decimal(1_000**3),
+            "TB": Decimal(1_000**4),
+            "KiB": Decimal(1_024),
+            "MiB": Decimal(1_024**2),
+            "GiB": Decimal(1_024**3),
+            "TiB": Decimal(1_024**4),
+        },
+    )
 
     def __get_pydantic_core_schema__(
         self, _source: object, _handler: GetCoreSchemaHandler
