@@ -30,6 +30,7 @@ WORDS = {
     "times",
     "durations",
     "asking",
+    "nearest",
 }
 CORE = {
     "catalogue",
@@ -84,9 +85,9 @@ IMPURE = {
 }
 PURE_STDLIB_ROOTS = {
     "abc", "array", "ast", "binascii", "bisect", "collections", "contextlib", "dataclasses",
-    "datetime", "decimal", "enum", "functools", "hashlib", "importlib", "itertools", "json", "math",
-    "operator", "pkgutil", "re", "string", "struct", "types", "typing", "unicodedata", "zlib",
-    "zoneinfo",
+    "datetime", "decimal", "difflib", "enum", "functools", "hashlib", "importlib", "itertools",
+    "json", "math", "operator", "pkgutil", "re", "string", "struct", "types", "typing",
+    "unicodedata", "zlib", "zoneinfo",
 }  # fmt: skip
 PURE_EXCEPTIONS = {("gateway/payloads.py", "orjson")}
 """The one third-party library of the core: a JSON parser, pure itself."""

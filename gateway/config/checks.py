@@ -12,12 +12,12 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.config.models import Config
-from gateway.config.nearest import did_you_mean
 from gateway.config.problems import Problem, dotted, missing_key, unknown_key
 from gateway.config.schema import Loc, keys_at
 from gateway.config.sources import Mqtt
 from gateway.errors import ConfigError
 from gateway.model import Device
+from gateway.nearest import did_you_mean
 from gateway.topics import TopicPattern
 
 Table = Mapping[str, object]

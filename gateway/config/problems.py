@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
-from gateway.config.nearest import did_you_mean
 from gateway.config.schema import Loc, allowed, keys_at, node_at
+from gateway.nearest import did_you_mean
 
 PROBLEMS_MAX: Final = 100
 """Nobody reads more, and a wrong file could have hundreds of thousands."""

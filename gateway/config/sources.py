@@ -16,7 +16,6 @@ from pydantic import (
     field_validator,
 )
 
-from gateway.config.nearest import unknown_name
 from gateway.config.values import (
     Duration,
     Label,
@@ -30,6 +29,7 @@ from gateway.config.values import (
     Tags,
     Whole,
     revealed,
+    unknown_name,
 )
 from gateway.quantities import QUANTITIES, UNITS, conversion_for, find_unit
 from gateway.topics import TopicPattern

@@ -6,6 +6,7 @@ environment. `problems.py` adds what was found where that is safe.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -287,3 +288,8 @@ Tags = dict[Name, Label]
 def revealed(*secrets: SecretStr | None) -> str | None:
     """The first secret that there is."""
     return next((secret.get_secret_value() for secret in secrets if secret is not None), None)
+
+
+def unknown_name(words: str, known: Collection[str]) -> PydanticCustomError:
+    """What a validator raises; the search for the nearest is left to who shows the problem."""
+    return PydanticCustomError("unknown_name", words, {"known": known})

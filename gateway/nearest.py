@@ -1,10 +1,8 @@
 """The known word nearest to an unknown one."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
-
-from pydantic_core import PydanticCustomError
 
 _LISTED_MAX: Final = 20
 """More names than this are noise."""
@@ -33,8 +31,3 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if match is not None:
         return f'; did you mean "{match}"?'
     return f"; known: {', '.join(names)}" if 0 < len(names) <= _LISTED_MAX else ""
-
-
-def unknown_name(words: str, known: Collection[str]) -> PydanticCustomError:
-    """What a validator raises; the search for the nearest is left to who shows the problem."""
-    return PydanticCustomError("unknown_name", words, {"known": known})
