@@ -31,6 +31,7 @@ WORDS = {
     "durations",
     "asking",
     "nearest",
+    "names",
 }
 CORE = {
     "catalogue",
@@ -46,6 +47,8 @@ CORE = {
     "objects",
     "labels",
     "obis",
+    "modbus",
+    "options",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}

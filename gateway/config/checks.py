@@ -4,6 +4,7 @@ The checks read the document and not the models, and pass over what has the wron
 find their problems also where a model could not be built for another reason.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from itertools import combinations
@@ -42,6 +43,8 @@ _INSTEAD: Final = {
     "password": "token",
     "password_file": "token_file",
 }
+_OPTION: Final = re.compile(r"([a-z]\w*(?:\[\d+\]|\.[\w-]+)*): (.*)", re.DOTALL)
+_STEP: Final = re.compile(r"[\w-]+")
 _TLS_KEYS: Final = ("ca_file", "cert_file", "key_file")
 
 
@@ -185,9 +188,20 @@ def _options(
     try:
         device.make_decoder(given)
         device.make_framer(given)
-    except (TypeError, ValueError, ConfigError) as error:
+    except ConfigError as error:
+        yield from (_option_problem(loc, words) for words in error.problems)
+    except (TypeError, ValueError) as error:
         where = next(iter(given)) if len(given) == 1 else "decoder"
         yield Problem((*loc, where), f"the decoder says: {error}")
+
+
+def _option_problem(loc: Loc, words: str) -> Problem:
+    """What a decoder says of one of its options: `devices[1].interval: allowed: a duration`."""
+    match = _OPTION.fullmatch(words)
+    if match is None:
+        return Problem((*loc, "decoder"), f"the decoder says: {words}")
+    steps = [int(step) if step.isdigit() else step for step in _STEP.findall(match[1])]
+    return Problem((*loc, *steps), match[2])
 
 
 def warnings(config: Config) -> list[str]:

@@ -1,0 +1,52 @@
+"""The instants at which a device is due: a fixed grid, so that lateness never adds up.
+
+A beat that comes late moves nothing. Where the line was busy beyond the following beat, the last
+one that has passed is due at once, and those before it are skipped and counted.
+"""
+
+from math import floor
+from typing import Final, NamedTuple
+
+WINDOW_S: Final = 60.0
+"""Skipped beats are worth a word for so long, at most for twice as long."""
+
+
+class Beats(NamedTuple):
+    """How many there were, and how many of them were skipped."""
+
+    total: int = 0
+    skipped: int = 0
+
+
+class Grid:
+    """The beats of one device."""
+
+    def __init__(self, interval_s: float, phase_s: float) -> None:
+        self.interval_s = interval_s
+        self.due_s = 0.0
+        self._phase_s = phase_s
+        self._base_s = 0.0
+        self._beat = 0
+        self._window_s = 0.0
+        self._now = self._before = Beats()
+
+    def begin(self, now_s: float) -> None:
+        """Start anew."""
+        self.due_s = self._base_s = now_s + self._phase_s
+        self._beat = 0
+
+    def advance(self, now_s: float, *, counted: bool) -> None:
+        """The beat that was due is over."""
+        beat = max(self._beat + 1, floor((now_s - self._base_s) / self.interval_s))
+        if now_s - self._window_s > WINDOW_S:
+            self._window_s, self._before, self._now = now_s, self._now, Beats()
+        if counted:
+            total, skipped = self._now
+            passed = beat - self._beat
+            self._now = Beats(total + passed, skipped + passed - 1)
+        self._beat = beat
+        self.due_s = self._base_s + beat * self.interval_s
+
+    def recent(self) -> Beats:
+        """Those of the last minute or two."""
+        return Beats(*map(sum, zip(self._now, self._before, strict=True)))

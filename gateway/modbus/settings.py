@@ -1,0 +1,153 @@
+"""The option `devices` of the Modbus decoders: tables become `StationSettings`, or all mistakes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from gateway.errors import ConfigError
+from gateway.modbus.blocks import Limits
+from gateway.modbus.pdu import REGISTERS_MAX, Table
+from gateway.modbus.registers import BIT, TYPES, Order, Register
+from gateway.modbus.station import StationSettings
+from gateway.modbus.template import Template
+from gateway.modbus.templates import TEMPLATES
+from gateway.modbus.wires import GENERAL_ADDRESSES
+from gateway.names import measurement, name
+from gateway.nearest import did_you_mean
+from gateway.options import Table as Options
+from gateway.units import find_unit, spellings
+
+ADDRESS_MAX: Final = 247
+UNIT_MAX: Final = 255
+DEVICES_MAX: Final = 255
+
+ORDERS: Final = ("big", "little")
+LAST: Final = 0xFFFF
+
+_ORDER_KEYS: Final = ("word_order", "byte_order")
+_SCALE_MAX: Final = 1e12
+
+_GENERIC: Final = Template("", "", "", "", (), Limits(size=REGISTERS_MAX, gap=8))
+"""A device of which only the registers are known."""
+
+
+def read_devices(devices: object, *, serial: bool) -> list[StationSettings]:
+    """Raise ConfigError with everything that is wrong; addresses on a `serial` line are fewer."""
+    problems: list[str] = []
+    tables = Options({"devices": devices}, "", problems).tables("devices")
+    if not problems and not 0 < len(tables) <= DEVICES_MAX:
+        problems.append(f"devices: allowed: 1 to {DEVICES_MAX} tables {{ name, address, ... }}")
+    found = [_station(table, serial=serial) for table in tables]
+    for table in tables:
+        table.close()
+    if not problems:
+        problems += _clashes(found, serial=serial)
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _clashes(found: Sequence[StationSettings], *, serial: bool) -> Iterator[str]:
+    """What is wrong only beside another device."""
+    for number, each in enumerate(found):
+        before = found[:number]
+        for key in ("name", "address"):
+            taken = [getattr(other, key) for other in before]
+            if getattr(each, key) in taken:
+                owner = taken.index(getattr(each, key))
+                yield f"devices[{number}].{key}: devices[{owner}] has it already"
+        if serial and each.address in GENERAL_ADDRESSES and len(found) > 1:
+            yield (
+                f"devices[{number}].address: every device of its kind answers to it, so it must be"
+                " alone on the line"
+            )
+
+
+def _station(table: Options, *, serial: bool) -> StationSettings:
+    template_name = table.choice("template", TEMPLATES, "template", "")
+    template = TEMPLATES.get(template_name, _GENERIC)
+    orders = {key: table.choice(key, ORDERS, "order", "") for key in _ORDER_KEYS}
+    own = [_register(each, orders) for each in table.tables("registers")]
+    registers = [*(_ordered(register, orders) for register in template.registers), *own]
+    if not registers:
+        table.wrong("template", "missing; a device has a template, or registers, or both")
+    return StationSettings(
+        name=table.text("name"),
+        address=_address(table, serial=serial),
+        registers=registers,
+        limits=_limits(table, template, registers),
+        template=template_name,
+        own=frozenset(register.name for register in own),
+        interval_s=table.seconds("interval", "100ms", "7d", "10s"),
+        timeout_s=table.seconds("timeout", "10ms", "1min", "500ms"),
+        retries=table.whole("retries", 0, 10, 1),
+        measurement=table.text("measurement", template.measurement, measurement),
+        tags=table.tags("tags"),
+    )
+
+
+def _address(table: Options, *, serial: bool) -> int:
+    if not serial:
+        return table.whole("address", 0, UNIT_MAX)
+    address = table.whole("address", 1, max(GENERAL_ADDRESSES))
+    if address > ADDRESS_MAX and address not in GENERAL_ADDRESSES:
+        general = " and ".join(map(str, sorted(GENERAL_ADDRESSES)))
+        table.wrong("address", f"allowed: 1 to {ADDRESS_MAX}, and the general ones {general}")
+    return address
+
+
+def _limits(table: Options, template: Template, registers: Sequence[Register]) -> Limits:
+    longest = max((register.count for register in registers), default=1)
+    return Limits(
+        table.whole("read_max", longest, REGISTERS_MAX, template.limits.size),
+        table.whole("read_gap", 0, REGISTERS_MAX, template.limits.gap),
+    )
+
+
+def _ordered(register: Register, orders: Mapping[str, str]) -> Register:
+    """A template's register on a device whose order was changed."""
+    changed = {key: order for key, order in orders.items() if order}
+    return replace(register, **cast("dict[str, Any]", changed))
+
+
+def _register(table: Options, orders: Mapping[str, str]) -> Register:
+    place = Table(table.choice("table", Table, "table", Table.HOLDING))
+    kind = table.choice("type", TYPES, "type", BIT if place.holds_bits else "uint16")
+    if place.holds_bits and kind != BIT:
+        table.wrong("type", f"a {place} is a {BIT}")
+    address = table.whole("register", 0, LAST + 1 - TYPES[kind].words)
+    bit = table.whole("bit", 0, 15, 0)
+    if table.has("bit") and (place.holds_bits or kind != BIT):
+        table.wrong("bit", f"only a {BIT} in a register has one")
+    return Register(
+        name=table.text("name", rule=name),
+        address=address,
+        type=kind,
+        unit=_unit(table),
+        scale=_scale(table),
+        offset=table.number("offset", _SCALE_MAX, 0.0),
+        table=place,
+        word_order=_order(table, "word_order", orders),
+        byte_order=_order(table, "byte_order", orders),
+        bit=bit,
+        invalid=table.wholes("invalid"),
+        separate=table.flag("separate"),
+    )
+
+
+def _order(table: Options, key: str, orders: Mapping[str, str]) -> Order:
+    return cast("Order", table.choice(key, ORDERS, "order", orders[key] or "big"))
+
+
+def _unit(table: Options) -> str:
+    unit = table.text("unit", "")
+    if unit and find_unit(unit) is None:
+        table.wrong("unit", f"no such unit{did_you_mean(unit, (text for text, _ in spellings()))}")
+    return unit
+
+
+def _scale(table: Options) -> float:
+    scale = table.number("scale", _SCALE_MAX, 1.0)
+    if abs(scale) < 1 / _SCALE_MAX:
+        table.wrong("scale", "allowed: a number other than 0")
+    return scale
