@@ -26,8 +26,8 @@ def _serial(group: SerialGroup) -> Iterator[str]:
         yield f"name = {quoted(name)}"
         yield f"port = {quoted(str(link.absolute()))}"
         yield f"baudrate = {group.line.baudrate}"
-        yield 'decoder = "text"'
-        if group.style.form is Form.CSV:
+        yield f"decoder = {quoted(group.device)}"
+        if group.device == "text" and group.style.form is Form.CSV:
             names = ["sequence"] * group.sequence + [each.name for each in group.quantities]
             yield f"columns = [{', '.join(map(quoted, names))}]"
         if group.location != group.name:

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.load import backlog, benchmark, crash, endurance, flood, outage, outage24, overload
+from tests.load import (
+    backlog,
+    benchmark,
+    crash,
+    endurance,
+    flood,
+    outage,
+    outage24,
+    overload,
+    ports,
+)
 
 
 class Command(NamedTuple):
@@ -49,6 +59,14 @@ COMMANDS = {
     "outage24": Command(
         outage24.run,
         {"rate": (1_000, "messages per second"), "max_bytes": ("64MiB", "of the spool, in MiB")},
+    ),
+    "ports": Command(
+        ports.run,
+        {
+            "seconds": (20.0, "that each line is full"),
+            "ports": (100, "of all protocols in turn"),
+            "baudrate": (0, "of all lines; 0: each protocol's own"),
+        },
     ),
     "overload": Command(
         overload.run,
