@@ -4,8 +4,9 @@
 
 The decoder says what is asked and when (`gateway.asking.Asker`); here are the waiting and the
 counting. Before each request the line is left silent for GAP_CHARACTERS, as Modbus demands and
-everybody else bears. On a line where every character takes its time, waiting for an answer ends
-once it would have arrived.
+everybody else bears; what has come until then is no part of the answer, nor the beginning of one.
+On a line where every character takes its time, waiting for an answer ends once it would have
+arrived.
 """
 
 import asyncio
@@ -60,9 +61,9 @@ class Poller:
         """Ask for ever, from the opening of the line to its end."""
         self._asker.begin(self._loop.time())
         while True:
+            await self._keep_gap()
             request = self._asker.ask(self._loop.time())
             if isinstance(request, Request):
-                await self._keep_gap()
                 await self._exchange(request, write)
             else:
                 await asyncio.sleep(max(request - self._loop.time(), 0.0))
@@ -77,6 +78,8 @@ class Poller:
             await asyncio.sleep(wait_s)
 
     async def _exchange(self, request: Request, write: Write) -> None:
+        if self._account.bytes_buffered:
+            self._flush()
         write(request.data)
         sent_s = len(request.data) * self._character_s
         if not request.answer_size:
@@ -101,12 +104,13 @@ class Poller:
             self._flush()
             poll = self._asker.outcome()
         finally:
-            account.outstanding -= 1
-            if poll is None:
-                poll = Poll.INVALID if heard else Poll.TIMEOUT
-                self._asker.give_up(self._loop.time(), poll)
+            answered = poll is not None
+            poll = poll or (Poll.INVALID if heard else Poll.TIMEOUT)
             counter = _COUNTERS[poll]
+            account.outstanding -= 1
             setattr(account, counter, getattr(account, counter) + 1)
+            if not answered:
+                self._asker.give_up(self._loop.time(), poll)
 
 
 _COUNTERS: Final = {
