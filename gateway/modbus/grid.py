@@ -35,15 +35,16 @@ class Grid:
         self.due_s = self._base_s = now_s + self._phase_s
         self._beat = 0
 
-    def advance(self, now_s: float, *, counted: bool) -> None:
-        """The beat that was due is over."""
-        beat = max(self._beat + 1, floor((now_s - self._base_s) / self.interval_s))
+    def advance(self, now_s: float, *, in_time: bool) -> None:
+        """The beat that was due is over; or nobody had meant to keep the time (`in_time`)."""
+        passed = floor((now_s - self._base_s) / self.interval_s)
+        beat = max(self._beat + 1, passed) if in_time else passed + 1
         if now_s - self._window_s > WINDOW_S:
             self._window_s, self._before, self._now = now_s, self._now, Beats()
-        if counted:
+        if in_time:
             total, skipped = self._now
-            passed = beat - self._beat
-            self._now = Beats(total + passed, skipped + passed - 1)
+            over = beat - self._beat
+            self._now = Beats(total + over, skipped + over - 1)
         self._beat = beat
         self.due_s = self._base_s + beat * self.interval_s
 

@@ -5,8 +5,8 @@ short one, and nobody starves. In the beginning the beats are spread over a seco
 
 Devices that rest because they do not answer are tried where the schedule has a gap, for no longer
 than the gap (at least TRIAL_S): a trial costs nobody else his beat. One that found no gap for
-TRIAL_WAIT_S has to be made anyhow. A device that takes longer than that is recognized by its answer
-coming late.
+TRIAL_WAIT_S is made anyhow. A device that takes longer than that is known by its late answer: then
+it is tried once more, with all of its time.
 
 What is heard and was not asked for is another master, a late answer, or our own request, which some
 half-duplex adapters repeat.
@@ -75,11 +75,8 @@ class Master:
         awake = [station for station in self._stations if not station.standing.rests]
         next_s = min((station.ready_s for station in awake), default=inf)
         trial = self._trial()
-        if trial is not None and trial.ready_s <= now_s:
-            gap_s = next_s - now_s
-            overdue = now_s >= trial.ready_s + TRIAL_WAIT_S
-            if overdue or gap_s >= min(TRIAL_S, trial.timeout_s):
-                return self._request(trial, now_s, min(max(gap_s, TRIAL_S), trial.timeout_s))
+        if trial is not None and (patience_s := _patience_s(trial, now_s, next_s - now_s)):
+            return self._request(trial, now_s, patience_s)
         ready = [station for station in awake if station.ready_s <= now_s]
         if ready:
             station = min(ready, key=lambda station: station.deadline_s)
@@ -92,7 +89,7 @@ class Master:
         return min(resting, key=lambda station: station.ready_s, default=None)
 
     def _request(self, station: Station, now_s: float, timeout_s: float) -> Request:
-        span = station.ask(now_s).span
+        span = station.ask(now_s, timeout_s).span
         message, data = self._wire.seal(station.address, span.request())
         self._asked = _Asked(station, span, message, data, now_s)
         self._outcome = None
@@ -105,6 +102,8 @@ class Master:
     def give_up(self, now_s: float, poll: Poll) -> None:
         if self._asked is not None:
             self._asked.station.miss(now_s, poll)
+            self._asked.station.settle(now_s)
+            self._asked = None
 
     # ------------------------------------------------------------------ listening
 
@@ -150,11 +149,16 @@ class Master:
         station = next((s for s in self._stations if s.address == message.address), None)
         if message.is_request:
             self._other = message
-        elif station is not None:
+        elif station is not None and not self._is_asked(station):
             station.heard()
         if message.is_request or station is None:
             self._other_ns = self._heard_ns
         return Ignored(Reason.UNASKED)
+
+    def _is_asked(self, station: Station) -> bool:
+        """Whether its answer is waited for."""
+        asked = self._asked
+        return asked is not None and asked.station is station and self._outcome is None
 
     # ------------------------------------------------------------------ words
 
@@ -169,3 +173,15 @@ class Master:
                 " intervals for this line"
             )
         return found
+
+
+def _patience_s(trial: Station, now_s: float, gap_s: float) -> float:
+    """How long a device that rests may be waited for now; 0: this is not the time."""
+    if trial.ready_s > now_s:
+        return 0.0
+    if trial.was_heard:
+        return trial.timeout_s
+    overdue = now_s >= trial.ready_s + TRIAL_WAIT_S
+    if overdue or gap_s >= min(TRIAL_S, trial.timeout_s):
+        return min(max(gap_s, TRIAL_S), trial.timeout_s)
+    return 0.0

@@ -85,6 +85,8 @@ class Station:
         self.address = settings.address
         self.timeout_s = settings.timeout_s
         self.standing = Standing()
+        self.was_heard = False
+        """It rests, but deserves to be asked at once, and to have all of its time."""
         self._settings = settings
         self._numbered = numbered
         self._units = {r.name: r.unit for r in settings.registers if r.unit}
@@ -93,7 +95,9 @@ class Station:
         self._beat: _Beat | None = None
         self._owed: _Part | None = None
         self._hold_s = 0.0
+        self._patience_s = 0.0
         self._why = Poll.TIMEOUT
+        self._is_late = False
 
     # ------------------------------------------------------------------ when
 
@@ -102,6 +106,8 @@ class Station:
         """When it wants to be asked next."""
         if self._beat is not None:
             return 0.0 if self._beat.pending[0] is self._owed else self._hold_s
+        if self.was_heard:
+            return self._hold_s
         return max(self.standing.until_s if self.standing.rests else self._grid.due_s, self._hold_s)
 
     @property
@@ -115,8 +121,10 @@ class Station:
         self._hold_s = now_s
         self._grid.begin(now_s)
 
-    def ask(self, now_s: float) -> Block:
-        """What to ask for now."""
+    def ask(self, now_s: float, patience_s: float) -> Block:
+        """What to ask for now, to be waited for so long."""
+        self.was_heard = False
+        self._patience_s = patience_s
         if self._beat is None:
             self._beat = _Beat(self._due_parts(now_s), is_trial=self.standing.rests)
         return self._beat.pending[0].block
@@ -135,8 +143,9 @@ class Station:
     # ------------------------------------------------------------------ what became of it
 
     def heard(self) -> None:
-        """It said something when it was not asked any more: it is there."""
-        self.standing.answered()
+        """It said something when its time was over: one that was only tried is there after all."""
+        self._is_late = True
+        self.was_heard = self.standing.rests and self._patience_s < self.timeout_s
 
     def take(self, data: bytes) -> Reading | None:
         """An answer; the reading, if that was the last one of the beat."""
@@ -180,6 +189,7 @@ class Station:
 
     def _lives(self, beat: _Beat) -> None:
         beat.is_alive = True
+        self._is_late = False
         self.standing.answered()
 
     def _next(self, beat: _Beat) -> Reading | None:
@@ -198,7 +208,7 @@ class Station:
             self._owed, self._hold_s = part, now_s + self.timeout_s
         self._why = poll
         beat.tries += 1
-        if beat.tries <= self._retries(beat):
+        if beat.tries <= self._retries(beat, part):
             return
         part.problem = _WORDS[poll]
         beat.tries = 0
@@ -209,10 +219,11 @@ class Station:
             beat.is_closing = True
             beat.pending.append(beat.answered[0])
 
-    def _retries(self, beat: _Beat) -> int:
-        """A device in doubt is worth one request only, and so is a beat that has its values."""
-        in_doubt = self.standing.misses or beat.failed
-        return 0 if beat.is_closing or (in_doubt and not beat.is_alive) else self._settings.retries
+    def _retries(self, beat: _Beat, part: _Part) -> int:
+        """Who is in doubt is worth one request only, and so is a beat that has its values."""
+        device_in_doubt = not beat.is_alive and (self.standing.misses or beat.failed)
+        once = device_in_doubt or part.standing.rests or beat.is_closing
+        return 0 if once else self._settings.retries
 
     def settle(self, now_s: float) -> None:
         """If the beat is over: how device and blocks stand, and when the next one is due."""
@@ -225,7 +236,7 @@ class Station:
         else:
             self.standing.missed(now_s)
         self._beat = None
-        self._grid.advance(now_s, counted=not beat.is_trial)
+        self._grid.advance(now_s, in_time=not beat.is_trial)
 
     # ------------------------------------------------------------------ words
 
@@ -237,14 +248,16 @@ class Station:
         """In words for the operator."""
         who = f"{self.name} (address {self.address})"
         if self.standing.rests:
-            rest_s = self.standing.rest_s
-            return [f"{who}: {_WORDS[self._why]}, tried again every {rest_s:g} s"]
+            why = "answers come too late (timeout)" if self._is_late else _WORDS[self._why]
+            return [f"{who}: {why}, tried again every {self.standing.rest_s:g} s"]
         resting = [part for part in self._parts if part.standing.rests]
         if len(resting) == len(self._parts):
             template = self._settings.template
             hint = f": is it a {template}?" if template else ""
             return [f"{who}: {resting[0].problem} for every register{hint}"]
-        return [f"{who}: {part.problem} for {part.block}" for part in resting if self._tells(part)]
+        return [
+            f"{who}: {part.problem} for {part.block.span}" for part in resting if self._tells(part)
+        ]
 
     def _tells(self, part: _Part) -> bool:
         """Models differ: what one of them does not have is no news where a template asks for it."""

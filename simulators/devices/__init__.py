@@ -60,6 +60,8 @@ class Reply(NamedTuple):
     data: bytes
     delay_s: float = 0.0
     values: Mapping[str, float] = NOTHING
+    device: str = ""
+    """Who says it, where several share the line."""
 
 
 class Responder(Protocol):

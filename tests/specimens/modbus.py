@@ -36,7 +36,11 @@ MIXED = device(
     {"name": "alarm", "register": 0x13, "type": "bool", "bit": 3},
     measurement="climate",
 )
-COILS = device(0x12, *({"name": f"c{n}", "register": n, "table": "coil"} for n in (0, 9)))
+COILS = device(
+    0x12,
+    {"name": "c0", "register": 0, "table": "coil"},
+    {"name": "c9", "register": 9, "table": "coil"},
+)
 
 VECTORS = [
     Vector(
