@@ -57,7 +57,7 @@ class RtuFramer(Scanner):
         sizes = list(_sizes(buffer))
         fitting = [size for size in sizes if _fits(buffer, size)]
         incomplete = not ended and any(size > len(buffer) for size in sizes)
-        if fitting and (not incomplete or fitting != [REQUEST_SIZE] or _is_answered(buffer)):
+        if fitting and not (incomplete and _may_be_an_answer(buffer, fitting)):
             return Framed(bytes(buffer[: fitting[-1]]), fitting[-1])
         return None if incomplete else noise(buffer, 1)
 
@@ -86,6 +86,11 @@ def _answer_sizes(frame: bytearray) -> Iterator[int]:
 
 def _fits(buffer: bytearray, size: int) -> bool:
     return size <= len(buffer) and has_valid_crc(bytes(buffer[:size]))
+
+
+def _may_be_an_answer(buffer: bytearray, fitting: list[int]) -> bool:
+    """Whether what has a request's length may be the beginning of a longer answer."""
+    return fitting == [REQUEST_SIZE] and buffer[1] in READ_FUNCTIONS and not _is_answered(buffer)
 
 
 def _is_answered(buffer: bytearray) -> bool:

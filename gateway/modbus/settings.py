@@ -38,8 +38,6 @@ def read_devices(devices: object, *, serial: bool) -> list[StationSettings]:
     if not problems and not 0 < len(tables) <= DEVICES_MAX:
         problems.append(f"devices: allowed: 1 to {DEVICES_MAX} tables {{ name, address, ... }}")
     found = [_station(table, serial=serial) for table in tables]
-    for table in tables:
-        table.close()
     if not problems:
         problems += _clashes(found, serial=serial)
     if problems:
@@ -66,24 +64,37 @@ def _clashes(found: Sequence[StationSettings], *, serial: bool) -> Iterator[str]
 def _station(table: Options, *, serial: bool) -> StationSettings:
     template_name = table.choice("template", TEMPLATES, "template", "")
     template = TEMPLATES.get(template_name, _GENERIC)
-    orders = {key: table.choice(key, ORDERS, "order", "") for key in _ORDER_KEYS}
-    own = [_register(each, orders) for each in table.tables("registers")]
-    registers = [*(_ordered(register, orders) for register in template.registers), *own]
-    if not registers:
-        table.wrong("template", "missing; a device has a template, or registers, or both")
-    return StationSettings(
+    own, registers = _registers(table, template)
+    settings = StationSettings(
         name=table.text("name"),
         address=_address(table, serial=serial),
         registers=registers,
         limits=_limits(table, template, registers),
         template=template_name,
-        own=frozenset(register.name for register in own),
+        own=own,
         interval_s=table.seconds("interval", "100ms", "7d", "10s"),
         timeout_s=table.seconds("timeout", "10ms", "1min", "500ms"),
         retries=table.whole("retries", 0, 10, 1),
         measurement=table.text("measurement", template.measurement, measurement),
         tags=table.tags("tags"),
     )
+    table.close()
+    return settings
+
+
+def _registers(table: Options, template: Template) -> tuple[frozenset[str], list[Register]]:
+    """The device's own, by name, and all: those of the template that have no own one's name."""
+    orders = {key: table.choice(key, ORDERS, "order", "") for key in _ORDER_KEYS}
+    own: dict[str, Register] = {}
+    for each in table.tables("registers"):
+        register = _register(each, orders)
+        if register.name in own:
+            each.wrong("name", "this device has it already")
+        own[register.name] = register
+    others = [_ordered(each, orders) for each in template.registers if each.name not in own]
+    if not own and not others:
+        table.wrong("template", "missing; a device has a template, or registers, or both")
+    return frozenset(own), [*others, *own.values()]
 
 
 def _address(table: Options, *, serial: bool) -> int:
@@ -119,7 +130,7 @@ def _register(table: Options, orders: Mapping[str, str]) -> Register:
     bit = table.whole("bit", 0, 15, 0)
     if table.has("bit") and (place.holds_bits or kind != BIT):
         table.wrong("bit", f"only a {BIT} in a register has one")
-    return Register(
+    register = Register(
         name=table.text("name", rule=name),
         address=address,
         type=kind,
@@ -133,6 +144,8 @@ def _register(table: Options, orders: Mapping[str, str]) -> Register:
         invalid=table.wholes("invalid"),
         separate=table.flag("separate"),
     )
+    table.close()
+    return register
 
 
 def _order(table: Options, key: str, orders: Mapping[str, str]) -> Order:
