@@ -1,32 +1,17 @@
-"""Tables of options: what `tests.modbus.test_settings` does not show."""
+"""Tables of options: names, tags and durations; `tests.modbus.test_settings` shows the rest."""
 
-from gateway.options import Table
-
-
-def test_mistakes_of_all_tables_stand_in_one_list() -> None:
-    problems: list[str] = []
-    table = Table({"a": [{"n": "x"}, {"n": 2}, 5], "f": True}, "", problems)
-    numbers = [each.whole("n", 1, 3) for each in table.tables("a")]
-    assert numbers == [1, 2, 1]
-    assert table.flag("f")
-    assert not table.flag("g")
-    assert table.wholes("w") == ()
-    table.close()
-    assert problems == [
-        "a[2]: allowed: a table",
-        "a[0].n: allowed: a whole number from 1 to 3",
-        "a[2].n: missing",
-    ]
+from gateway.options import Problems, Table
 
 
-def test_the_words_do_not_repeat_what_was_found() -> None:
-    problems: list[str] = []
-    table = Table(dict.fromkeys("abcdef", "secret"), "t", problems)
-    table.whole("a", 1, 2)
-    table.number("b", 1.0, 0.0)
-    table.seconds("c", "1s", "2s", "1s")
-    table.choice("d", ["x", "y"], "word", "x")
-    table.flag("e")
-    table.close()
-    assert len(problems) == 6
-    assert not any("secret" in problem for problem in problems)
+def test_every_mistake_is_noted_and_reading_goes_on() -> None:
+    problems = Problems()
+    content = {"a": "ok", "b": "a\n", "d": 5, "tags": {"x": "y", "time": "now", "z": 1}}
+    table = Table(content, "t", problems)
+    assert [table.named(key, None) for key in "abc"] == ["ok", "a\n", ""]
+    assert table.seconds("d", "1s", "1min", "10s") == 10.0
+    assert table.seconds("e", "1s", "1min", "10s") == 10.0
+    assert table.tags("tags") == {"x": "y", "z": ""}
+    assert table.wholes("none") == ()
+    table.end()
+    places = [sentence.partition(":")[0] for sentence in problems.sentences]
+    assert places == ["t.b", "t.c", "t.d", "t.tags.time", "t.tags.z"]

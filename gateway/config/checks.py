@@ -43,8 +43,8 @@ _INSTEAD: Final = {
     "password": "token",
     "password_file": "token_file",
 }
-_OPTION: Final = re.compile(r"([a-z]\w*(?:\[\d+\]|\.[\w-]+)*): (.*)", re.DOTALL)
-_STEP: Final = re.compile(r"[\w-]+")
+_PATH_AND_WORDS: Final = re.compile(r"([A-Za-z_]\w*(?:\.\w+|\[\d{1,9}\])*): (.*)", re.DOTALL)
+_STEP: Final = re.compile(r"\w+")
 _TLS_KEYS: Final = ("ca_file", "cert_file", "key_file")
 
 
@@ -185,23 +185,29 @@ def _options(
         if key not in device.options:
             yield unknown_key((*loc, key), [*known, *sorted(device.options)])
     given = {key: value for key, value in options.items() if key in device.options}
-    try:
-        device.make_decoder(given)
-        device.make_framer(given)
-    except ConfigError as error:
-        yield from (_option_problem(loc, words) for words in error.problems)
-    except (TypeError, ValueError) as error:
-        where = next(iter(given)) if len(given) == 1 else "decoder"
-        yield Problem((*loc, where), f"the decoder says: {error}")
+    for make in (device.make_decoder, device.make_framer):
+        try:
+            make(given)
+        except ConfigError as error:
+            for sentence in error.problems:
+                where, words = _located(sentence, given)
+                yield Problem((*loc, *where), f"the decoder says: {words}")
+        except (TypeError, ValueError) as error:
+            yield Problem((*loc, *_somewhere(given)), f"the decoder says: {error}")
 
 
-def _option_problem(loc: Loc, words: str) -> Problem:
-    """What a decoder says of one of its options: `devices[1].interval: allowed: a duration`."""
-    match = _OPTION.fullmatch(words)
-    if match is None:
-        return Problem((*loc, "decoder"), f"the decoder says: {words}")
-    steps = [int(step) if step.isdigit() else step for step in _STEP.findall(match[1])]
-    return Problem((*loc, *steps), match[2])
+def _located(sentence: str, given: Mapping[str, object]) -> tuple[Loc, str]:
+    """The key that the sentence begins with, `values[0].type: ...`, and its words."""
+    match = _PATH_AND_WORDS.fullmatch(sentence)
+    if match is not None:
+        steps = [int(s) if s.isdecimal() else s for s in _STEP.findall(match[1])]
+        if steps[0] in given:
+            return tuple(steps), match[2]
+    return _somewhere(given), sentence
+
+
+def _somewhere(given: Mapping[str, object]) -> Loc:
+    return (next(iter(given)) if len(given) == 1 else "decoder",)
 
 
 def warnings(config: Config) -> list[str]:

@@ -1,10 +1,9 @@
 """The option `devices` of the Modbus decoders: tables become `StationSettings`, or all mistakes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from gateway.errors import ConfigError
 from gateway.modbus.blocks import Limits
 from gateway.modbus.pdu import REGISTERS_MAX, Table
 from gateway.modbus.registers import BIT, TYPES, Order, Register
@@ -14,6 +13,7 @@ from gateway.modbus.templates import TEMPLATES
 from gateway.modbus.wires import GENERAL_ADDRESSES
 from gateway.names import measurement, name
 from gateway.nearest import did_you_mean
+from gateway.options import Problems
 from gateway.options import Table as Options
 from gateway.units import find_unit, spellings
 
@@ -33,40 +33,35 @@ _GENERIC: Final = Template("", "", "", "", (), Limits(size=REGISTERS_MAX, gap=8)
 
 def read_devices(devices: object, *, serial: bool) -> list[StationSettings]:
     """Raise ConfigError with everything that is wrong; addresses on a `serial` line are fewer."""
-    problems: list[str] = []
-    tables = Options({"devices": devices}, "", problems).tables("devices")
-    if not problems and not 0 < len(tables) <= DEVICES_MAX:
-        problems.append(f"devices: allowed: 1 to {DEVICES_MAX} tables {{ name, address, ... }}")
+    problems = Problems()
+    options = Options({} if devices is None else {"devices": devices}, "", problems)
+    tables = options.tables("devices")
     found = [_station(table, serial=serial) for table in tables]
-    if not problems:
-        problems += _clashes(found, serial=serial)
-    if problems:
-        raise ConfigError(problems)
+    problems.check()
+    _compare(tables, found, serial=serial)
+    problems.check()
     return found
 
 
-def _clashes(found: Sequence[StationSettings], *, serial: bool) -> Iterator[str]:
+def _compare(tables: Sequence[Options], found: Sequence[StationSettings], *, serial: bool) -> None:
     """What is wrong only beside another device."""
     for number, each in enumerate(found):
-        before = found[:number]
         for key in ("name", "address"):
-            taken = [getattr(other, key) for other in before]
-            if getattr(each, key) in taken:
-                owner = taken.index(getattr(each, key))
-                yield f"devices[{number}].{key}: devices[{owner}] has it already"
+            before = [getattr(other, key) for other in found[:number]]
+            if getattr(each, key) in before:
+                owner = before.index(getattr(each, key))
+                tables[number].wrong(key, f"devices[{owner}] has it already")
         if serial and each.address in GENERAL_ADDRESSES and len(found) > 1:
-            yield (
-                f"devices[{number}].address: every device of its kind answers to it, so it must be"
-                " alone on the line"
-            )
+            words = "every device of its kind answers to it, so it must be alone on the line"
+            tables[number].wrong("address", words)
 
 
 def _station(table: Options, *, serial: bool) -> StationSettings:
-    template_name = table.choice("template", TEMPLATES, "template", "")
+    template_name = _choice(table, "template", TEMPLATES)
     template = TEMPLATES.get(template_name, _GENERIC)
     own, registers = _registers(table, template)
     settings = StationSettings(
-        name=table.text("name"),
+        name=table.named("name", None),
         address=_address(table, serial=serial),
         registers=registers,
         limits=_limits(table, template, registers),
@@ -75,18 +70,18 @@ def _station(table: Options, *, serial: bool) -> StationSettings:
         interval_s=table.seconds("interval", "100ms", "7d", "10s"),
         timeout_s=table.seconds("timeout", "10ms", "1min", "500ms"),
         retries=table.whole("retries", 0, 10, 1),
-        measurement=table.text("measurement", template.measurement, measurement),
+        measurement=table.named("measurement", template.measurement, measurement),
         tags=table.tags("tags"),
     )
-    table.close()
+    table.end()
     return settings
 
 
 def _registers(table: Options, template: Template) -> tuple[frozenset[str], list[Register]]:
     """The device's own, by name, and all: those of the template that have no own one's name."""
-    orders = {key: table.choice(key, ORDERS, "order", "") for key in _ORDER_KEYS}
+    orders = {key: _choice(table, key, ORDERS) for key in _ORDER_KEYS}
     own: dict[str, Register] = {}
-    for each in table.tables("registers"):
+    for each in table.tables("registers") if table.has("registers") else ():
         register = _register(each, orders)
         if register.name in own:
             each.wrong("name", "this device has it already")
@@ -95,6 +90,11 @@ def _registers(table: Options, template: Template) -> tuple[frozenset[str], list
     if not own and not others:
         table.wrong("template", "missing; a device has a template, or registers, or both")
     return frozenset(own), [*others, *own.values()]
+
+
+def _choice(table: Options, key: str, known: Iterable[str]) -> str:
+    """One of the known words, or none of them."""
+    return table.choice(key, known, None) if table.has(key) else ""
 
 
 def _address(table: Options, *, serial: bool) -> int:
@@ -122,8 +122,8 @@ def _ordered(register: Register, orders: Mapping[str, str]) -> Register:
 
 
 def _register(table: Options, orders: Mapping[str, str]) -> Register:
-    place = Table(table.choice("table", Table, "table", Table.HOLDING))
-    kind = table.choice("type", TYPES, "type", BIT if place.holds_bits else "uint16")
+    place = Table(table.choice("table", Table, Table.HOLDING))
+    kind = table.choice("type", TYPES, BIT if place.holds_bits else "uint16")
     if place.holds_bits and kind != BIT:
         table.wrong("type", f"a {place} is a {BIT}")
     address = table.whole("register", 0, LAST + 1 - TYPES[kind].words)
@@ -131,12 +131,12 @@ def _register(table: Options, orders: Mapping[str, str]) -> Register:
     if table.has("bit") and (place.holds_bits or kind != BIT):
         table.wrong("bit", f"only a {BIT} in a register has one")
     register = Register(
-        name=table.text("name", rule=name),
+        name=table.named("name", None, name),
         address=address,
         type=kind,
         unit=_unit(table),
         scale=_scale(table),
-        offset=table.number("offset", _SCALE_MAX, 0.0),
+        offset=table.number("offset", 0.0),
         table=place,
         word_order=_order(table, "word_order", orders),
         byte_order=_order(table, "byte_order", orders),
@@ -144,23 +144,23 @@ def _register(table: Options, orders: Mapping[str, str]) -> Register:
         invalid=table.wholes("invalid"),
         separate=table.flag("separate"),
     )
-    table.close()
+    table.end()
     return register
 
 
 def _order(table: Options, key: str, orders: Mapping[str, str]) -> Order:
-    return cast("Order", table.choice(key, ORDERS, "order", orders[key] or "big"))
+    return cast("Order", table.choice(key, ORDERS, orders[key] or "big"))
 
 
 def _unit(table: Options) -> str:
-    unit = table.text("unit", "")
+    unit = table.text("unit")
     if unit and find_unit(unit) is None:
         table.wrong("unit", f"no such unit{did_you_mean(unit, (text for text, _ in spellings()))}")
     return unit
 
 
 def _scale(table: Options) -> float:
-    scale = table.number("scale", _SCALE_MAX, 1.0)
-    if abs(scale) < 1 / _SCALE_MAX:
-        table.wrong("scale", "allowed: a number other than 0")
+    scale = table.number("scale", 1.0)
+    if not 1 / _SCALE_MAX <= abs(scale) <= _SCALE_MAX:
+        table.wrong("scale", f"a number other than 0 is expected, up to {_SCALE_MAX:g}")
     return scale
