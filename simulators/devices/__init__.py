@@ -17,7 +17,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 Values = dict[str, float | int | bool]
 
@@ -64,6 +64,7 @@ class Reply(NamedTuple):
     """Who says it, where several share the line."""
 
 
+@runtime_checkable
 class Responder(Protocol):
     """A product that speaks only when asked."""
 
@@ -126,9 +127,9 @@ def serial_devices() -> tuple[str, ...]:
     return ("text", *(name for name in found if hasattr(_module(name), "make")))
 
 
-def make_device(product: str, name: str, measure: Measure, variant: str) -> Device:
+def make_device(product: str, name: str, measure: Measure, variant: str) -> Device | Responder:
     """Return a device of the product; raises ValueError for a variant that it doesn't have."""
-    made: Device = _module(product).make(name, measure, variant)
+    made: Device | Responder = _module(product).make(name, measure, variant)
     return made
 
 

@@ -309,7 +309,7 @@ class Place(NamedTuple):
 
 def place(variant: str) -> Place:
     """Read a variant; raises ValueError for one that there is not."""
-    where, _, habit = variant.partition("+")
+    where, _, habit = (variant or "sdm120").partition("+")
     name, _, number = where.partition("@")
     if name not in MODELS or habit not in HABITS or (number and not number.isdecimal()):
         models, habits = ", ".join(MODELS), ", ".join(HABITS[1:])
@@ -321,5 +321,5 @@ def place(variant: str) -> Place:
 
 def make(name: str, measure: Measure, variant: str = "") -> Slave:
     """Return a device on a bus."""
-    model, address, habit = place(variant or "sdm120")
+    model, address, habit = place(variant)
     return Slave(name, measure, MODELS[model], address, habit)
