@@ -3,7 +3,9 @@
 A code A-B:C.D.E*F names a register: C the quantity, D how it is processed, E the tariff. DSMR, SML
 and IEC 62056-21 all use it. Fields are named as docs/decisions/0004 says: phases and tariffs at the
 end, power positive when taken from the grid. Meters that state import and export of power apart
-(C 1 and 2) always say 0 for one of the two: `net` adds them up with their signs.
+(C 1 and 2) always say 0 for one of the two: `net` adds them up with their signs. Where a meter
+states their difference itself (C 16), that alone counts. What has no sign (C 15, import and export
+without telling which) is a field of its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,6 +24,8 @@ class Register(NamedTuple):
     field: str
     sign: int = 1
     """-1: the register counts against the field's direction."""
+    net: bool = False
+    """The register is the difference of both directions already."""
 
 
 _PHASE_STEP: Final = 20
@@ -39,7 +43,8 @@ _INSTANT: Final[Mapping[int, Register]] = MappingProxyType(
         12: Register("voltage"),
         13: Register("power_factor"),
         14: Register("frequency"),
-        16: Register("power"),
+        15: Register("absolute_power"),
+        16: Register("power", net=True),
     }
 )
 """By C of all phases; each phase's is 20 more than that of the one before."""
@@ -64,7 +69,7 @@ def register(c: int, d: int, e: int = 0) -> Register | None:
         return None
     if d == INSTANTANEOUS:
         found = _INSTANT.get(base)
-        return found and Register(found.field + _PHASES[phase], found.sign)
+        return found and found._replace(field=found.field + _PHASES[phase])
     if d == TIME_INTEGRAL and base in _ENERGY and 0 <= e <= TARIFFS_MAX:
         tariff = f"_t{e}" if e else ""
         return Register(_ENERGY[base] + tariff + _PHASES[phase])
@@ -74,7 +79,11 @@ def register(c: int, d: int, e: int = 0) -> Register | None:
 def net(values: Iterable[tuple[Register, float]]) -> dict[str, float]:
     """The value of each field, from those of its registers."""
     fields: dict[str, float] = {}
+    differences: dict[str, float] = {}
     for found, value in values:
+        if found.net:
+            differences[found.field] = value
+            continue
         signed = value if found.sign > 0 else 0.0 - value
         fields[found.field] = fields[found.field] + signed if found.field in fields else signed
-    return fields
+    return fields | differences

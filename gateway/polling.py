@@ -59,6 +59,7 @@ class Poller:
 
     async def run(self, write: Write) -> NoReturn:
         """Ask for ever, from the opening of the line to its end."""
+        self._quiet_since_s = self._loop.time()
         self._asker.begin(self._loop.time())
         while True:
             await self._keep_gap()
@@ -89,28 +90,29 @@ class Poller:
         account.polls += 1
         account.outstanding += 1
         self._heard.clear()
-        poll: Poll | None = None
         heard = False
         try:
             async with asyncio.timeout(
                 sent_s + request.answer_size * self._character_s + request.timeout_s
             ):
-                while poll is None:
+                while self._asker.outcome() is None:
                     await self._heard.wait()
                     self._heard.clear()
                     heard = True
-                    poll = self._asker.outcome()
         except TimeoutError:
             self._flush()
-            poll = self._asker.outcome()
         finally:
-            answered = poll is not None
-            poll = poll or (Poll.INVALID if heard else Poll.TIMEOUT)
-            counter = _COUNTERS[poll]
-            account.outstanding -= 1
-            setattr(account, counter, getattr(account, counter) + 1)
-            if not answered:
-                self._asker.give_up(self._loop.time(), poll)
+            self._settle(self._asker.outcome(), heard=heard or self._heard.is_set())
+
+    def _settle(self, poll: Poll | None, *, heard: bool) -> None:
+        """Count what became of the request, the end of the line included."""
+        account = self._account
+        settled = poll or (Poll.INVALID if heard else Poll.TIMEOUT)
+        counter = _COUNTERS[settled]
+        account.outstanding -= 1
+        setattr(account, counter, getattr(account, counter) + 1)
+        if poll is None:
+            self._asker.give_up(self._loop.time(), settled)
 
 
 _COUNTERS: Final = {

@@ -115,6 +115,7 @@ ROWS: Final[dict[str, tuple[Row, ...]]] = {
         ("km", 1e3, "km", "kilometer kilometers kilometre kilometres"),
         ("[in_i]", 0.0254, "in", 'in inch inches " ″'),
         ("[ft_i]", _FOOT, "ft", "ft foot feet"),
+        ("[fth_i]", 6 * _FOOT, "fth", "fathom fathoms"),
         ("[yd_i]", 0.9144, "yd", "yd yard yards"),
         ("[mi_i]", _MILE, "mi", "mi mile miles"),
         ("[nmi_i]", 1852.0, "nmi", "nmi NM nauticalmile nauticalmiles"),

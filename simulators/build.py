@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from simulators.bus import Bus
-from simulators.devices import Device, Responder, Senses, fill, make_device
+from simulators.devices import Device, Responder, Senses, fill, make_product
 from simulators.devices.mqtt_json import JsonDevice
 from simulators.devices.mqtt_value import ValueDevice
 from simulators.devices.text import TextDevice
@@ -93,7 +93,7 @@ def _serial_device(
     if group.device == "text":
         return TextDevice(name, _senses(world, group, location), group.style)
     measure = partial(_measure, world, location, group.climate)
-    return make_device(group.device, name, measure, variant)
+    return make_product(group.device, name, measure, variant)
 
 
 def _mqtt_device(group: MqttGroup, name: str, senses: Senses, topic: str) -> Device:

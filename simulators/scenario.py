@@ -57,7 +57,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulators.checked import Table
-from simulators.devices import Quantity, Responder, make_device, serial_devices
+from simulators.devices import Quantity, Responder, make_product, serial_devices
 from simulators.devices.mqtt_json import nest
 from simulators.devices.text import Form, Style
 from simulators.faults import NEVER, SERIAL_ONLY, Fault, Faults, Outage
@@ -248,7 +248,7 @@ def _check_variants(table: Table, group: SerialGroup) -> None:
     made = []
     for variant in group.variants or (group.variant,) * (group.device != "text"):
         try:
-            made.append(make_device(group.device, "", lambda _quantity, _t: 0.0, variant))
+            made.append(make_product(group.device, "", lambda _quantity, _t: 0.0, variant))
         except (ValueError, AttributeError) as error:
             table.wrong("variants" if group.variants else "variant", str(error))
     if group.variants and not all(isinstance(device, Responder) for device in made):

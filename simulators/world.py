@@ -77,6 +77,7 @@ CURVES: dict[str, Curve] = {
     "pm25": Curve(9.0, 3.0, 8.0, 0.4, 0.15, 5.0, low=0.0, shape=Shape.FACTOR),
     "pm4": Curve(10.5, 3.5, 8.0, 0.4, 0.15, 5.0, low=0.0, shape=Shape.FACTOR),
     "pm10": Curve(12.0, 4.0, 8.0, 0.4, 0.15, 5.0, low=0.0, shape=Shape.FACTOR),
+    "formaldehyde": Curve(18.0, 6.0, 17.0, 0.3, 0.1, 30.0, low=0.0, shape=Shape.FACTOR),
     "current": Curve(1.8, 0.7, 19.0, 0.3, 0.5, 10.0, low=0.0, decimals=3, shape=Shape.FACTOR),
     "frequency": Curve(50.0, weather=0.01, noise=0.015, step_s=5.0, decimals=2),
     "power_factor": Curve(0.93, noise=0.02, low=0.0, high=1.0, decimals=3),

@@ -24,6 +24,8 @@ from gateway.quantities import find_quantity
         ((14, 7, 0), "frequency"),
         ((53, 7, 0), "power_factor_l2"),
         ((23, 7, 0), "reactive_power_l1"),
+        ((15, 7, 0), "absolute_power"),
+        ((35, 7, 0), "absolute_power_l1"),
     ],
 )
 def test_codes_have_their_fields_and_the_dictionary_knows_them(
@@ -47,3 +49,14 @@ def test_import_and_export_of_power_are_one_field() -> None:
     assert net([(power, 0.0), (exported, 250.0)]) == {"power": -250.0}
     assert net([(power, 120.0), (exported, 0.0)]) == {"power": 120.0}
     assert str(net([(exported, 0.0)])["power"]) == "0.0"
+
+
+def test_a_difference_that_the_meter_states_counts_alone() -> None:
+    registers = [register(c, 7) for c in (1, 16, 2)]
+    stated = [
+        (found, value)
+        for found, value in zip(registers, (0.0, -249.0, 250.0), strict=True)
+        if found
+    ]
+    assert net(stated) == {"power": -249.0}
+    assert net(reversed(stated)) == {"power": -249.0}

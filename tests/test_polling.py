@@ -222,6 +222,23 @@ def test_the_end_of_the_line_ends_the_request(
     virtual_time.run(main())
 
 
+@pytest.mark.parametrize(
+    ("last", "counter"), [(b"A", "answered"), (b"E", "exceptions"), (b"x", "invalid")]
+)
+def test_what_came_in_the_last_moment_of_the_line_counts(last: bytes, counter: str) -> None:
+    async def main() -> None:
+        rig = Rig([0.5])
+        asking = asyncio.create_task(rig.poller.run(rig.write))
+        await asyncio.sleep(0.6)
+        rig.receive(last)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert rig.counts() == {"polls": 1, counter: 1}
+
+    virtual_time.run(main())
+
+
 def test_each_opening_begins_anew() -> None:
     async def main() -> None:
         rig = Rig([0.5, 3.0], [[], [(0.1, b"A")]])

@@ -48,7 +48,10 @@ CORE = {
     "labels",
     "obis",
     "modbus",
+    "nmea",
     "options",
+    "periodic",
+    "sml",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}

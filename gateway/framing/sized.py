@@ -51,9 +51,22 @@ class Sized(Scanner):
             return None
         data = bytes(buffer[:size])
         if self._valid is not None and not self._valid(data):
-            again = data.find(marker, 1)
-            data = data[:again] if again > 0 else data
+            data = data[: self._next_marker(buffer, size)]
         return Framed(data, len(data))
+
+    def _next_marker(self, buffer: bytearray, size: int) -> int:
+        """Where the next marker begins within the first `size` bytes, else `size`.
+
+        Of one that begins there the end may stand behind them, or be still to come.
+        """
+        marker = self._marker
+        at = buffer.find(marker, 1, size + len(marker) - 1)
+        if at > 0:
+            return at
+        for begin in range(max(len(buffer) - len(marker) + 1, 1), size):
+            if marker.startswith(buffer[begin:]):
+                return begin
+        return size
 
     def _to_next_marker(self, buffer: bytearray, begin: int, *, ended: bool) -> Noise | None:
         """What precedes the next marker, or what may be the beginning of one."""

@@ -127,9 +127,18 @@ def serial_devices() -> tuple[str, ...]:
     return ("text", *(name for name in found if hasattr(_module(name), "make")))
 
 
-def make_device(product: str, name: str, measure: Measure, variant: str) -> Device | Responder:
-    """Return a device of the product; raises ValueError for a variant that it doesn't have."""
+def make_product(product: str, name: str, measure: Measure, variant: str) -> Device | Responder:
+    """Return one of the product; raises ValueError for a variant that it doesn't have."""
     made: Device | Responder = _module(product).make(name, measure, variant)
+    return made
+
+
+def make_device(product: str, name: str, measure: Measure, variant: str) -> Device:
+    """Return a device that speaks by itself, likewise."""
+    made = make_product(product, name, measure, variant)
+    if isinstance(made, Responder):
+        msg = f"{product} speaks only when asked"
+        raise ValueError(msg)  # noqa: TRY004 - the name is wrong, not its type
     return made
 
 

@@ -74,6 +74,15 @@ def test_frames_that_say_how_long_they_are() -> None:
     check_framer(records, record(b"abc") + record(b""), [record(b"abc"), record(b"")])
 
 
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_frame_cut_short_does_not_take_the_beginning_of_the_next(lost: int) -> None:
+    """Its last bytes are then a part of the next marker, whether the rest is there yet or not."""
+    cut, whole = record(b"abc")[:-lost], record(b"def")
+    assert framed(records(), cut + whole)[-1] == whole
+    assert framed(records(), cut + whole[:1], whole[1:])[-1] == whole
+    assert framed(records(), *[bytes([b]) for b in cut + whole])[-1] == whole
+
+
 def test_a_marker_in_the_data_or_in_noise_hides_no_frame() -> None:
     tricky = record(b"BM\x20")
     assert framed(records(), tricky) == [tricky]
