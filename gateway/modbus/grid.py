@@ -1,7 +1,8 @@
 """The instants at which a device is due: a fixed grid, so that lateness never adds up.
 
-A beat that comes late moves nothing. Where the line was busy beyond the following beat, the last
-one that has passed is due at once, and those before it are skipped and counted.
+A beat that comes late moves nothing, but those that fall into the half interval behind it are
+skipped, and counted: so a line that was busy, or has too much to do, finds back to the grid at once
+instead of hurrying from one late beat to the next.
 """
 
 from math import floor
@@ -35,13 +36,12 @@ class Grid:
         self.due_s = self._base_s = now_s + self._phase_s
         self._beat = 0
 
-    def advance(self, now_s: float, *, in_time: bool) -> None:
-        """The beat that was due is over; or nobody had meant to keep the time (`in_time`)."""
-        passed = floor((now_s - self._base_s) / self.interval_s)
-        beat = max(self._beat + 1, passed) if in_time else passed + 1
-        if now_s - self._window_s > WINDOW_S:
-            self._window_s, self._before, self._now = now_s, self._now, Beats()
-        if in_time:
+    def advance(self, begun_s: float, *, counted: bool) -> None:
+        """The beat that was due is over; it was begun then."""
+        beat = floor((begun_s - self._base_s) / self.interval_s + 0.5) + 1
+        if begun_s - self._window_s > WINDOW_S:
+            self._window_s, self._before, self._now = begun_s, self._now, Beats()
+        if counted:
             total, skipped = self._now
             over = beat - self._beat
             self._now = Beats(total + over, skipped + over - 1)

@@ -25,6 +25,9 @@ from gateway.model import Decoded, Frame, Ignored, Learned, Malformed, Reason, V
 SPREAD_S: Final = 1.0
 TRIAL_S: Final = 0.1
 TRIAL_WAIT_S: Final = 10.0
+SKIPPED_PART: Final = 20
+"""One in so many beats may be skipped without a word."""
+
 OTHER_MASTER_NS: Final = 60 * 10**9
 """For how long another master is worth a word."""
 
@@ -167,7 +170,7 @@ class Master:
         if self._heard_ns - self._other_ns < OTHER_MASTER_NS:
             found.append("another master, or a device that nobody knows, talks on this line")
         beats, skipped = map(sum, zip(*(s.recent() for s in self._stations), strict=True))
-        if skipped * 100 > beats:
+        if skipped * SKIPPED_PART > beats:
             found.append(
                 f"{skipped} of the last {beats} beats were skipped: too many devices or too short"
                 " intervals for this line"

@@ -63,8 +63,9 @@ class _Part:
 class _Beat:
     """One round of requests."""
 
-    def __init__(self, parts: list[_Part], *, is_trial: bool) -> None:
+    def __init__(self, parts: list[_Part], begun_s: float, *, is_trial: bool) -> None:
         self.pending = parts
+        self.begun_s = begun_s
         self.is_trial = is_trial
         """The device rests, and is only tried."""
         self.answered: list[_Part] = []
@@ -126,7 +127,7 @@ class Station:
         self.was_heard = False
         self._patience_s = patience_s
         if self._beat is None:
-            self._beat = _Beat(self._due_parts(now_s), is_trial=self.standing.rests)
+            self._beat = _Beat(self._due_parts(now_s), now_s, is_trial=self.standing.rests)
         return self._beat.pending[0].block
 
     def _due_parts(self, now_s: float) -> list[_Part]:
@@ -236,7 +237,7 @@ class Station:
         else:
             self.standing.missed(now_s)
         self._beat = None
-        self._grid.advance(now_s, in_time=not beat.is_trial)
+        self._grid.advance(beat.begun_s, counted=not (beat.is_trial or beat.failed))
 
     # ------------------------------------------------------------------ words
 
