@@ -36,7 +36,8 @@ from gateway.model import (
     TimeSource,
     TooLarge,
 )
-from gateway.settings import broker_settings, influx_target, port_settings
+from gateway.ports import make_port
+from gateway.settings import broker_settings, influx_target
 from gateway.sinks.influxdb import InfluxSink
 from gateway.sinks.line_protocol import encode, make_series
 from gateway.spool.lock import holder
@@ -48,8 +49,7 @@ from gateway.transports.mqtt import (
     MqttTransport,
     Subscription,
 )
-from gateway.transports.serial import probe
-from gateway.transports.serial_ports import is_held_by, open_file_limit_problem, resolve
+from gateway.transports.serial_ports import open_file_limit_problem
 
 CHECK_S = 10.0
 STEP_S = 4.0
@@ -194,10 +194,11 @@ def _size(size: int) -> str:
 
 
 async def _check_port(entry: Serial, running: int | None) -> list[Finding]:
-    if running is not None and is_held_by(running, resolve(entry.port)):
+    port = make_port(entry)
+    if running is not None and await port.is_held_by(running):
         words = f"{entry.port}: in use by the gateway (process {running})"
         return [Finding(Verdict.OK, words)]
-    return [Finding(Verdict.OK, await probe(port_settings(entry)))]
+    return [Finding(Verdict.OK, await port.probe())]
 
 
 async def _check_broker(entry: Mqtt) -> list[Finding]:

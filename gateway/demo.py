@@ -59,7 +59,7 @@ async def run_demo(seconds: float | None, *, embedded: bool, say: Say) -> None:
             influxdb(folder, embedded=embedded) as influx,
         ):
             config = await _configuration(folder, mqtt, influx)
-            say("Simulated: a weather mast and an Arduino bench on serial ports, MQTT rooms, plugs")
+            say("Simulated: serial boards, a smart meter, a solar charger, wind, dust; MQTT rooms, plugs")
             say(f"Broker:    {mqtt.words}")
             say(f"Store:     {influx.words if influx else _archive_words(embedded=embedded)}")
             async with _devices(folder, mqtt, config) as devices:
@@ -153,7 +153,7 @@ class _Demo:
             f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in observation.fields.items()
         )
-        self._say(f"{source:<12}{tags.pop('device', ''):<14}{values}")
+        self._say(f"{source:<11} {tags.pop('device', ''):<13} {values}")
 
     def _report_ledger(self, gateway: app.Gateway) -> None:
         for account in gateway.ledger.accounts.values():
@@ -217,7 +217,7 @@ async def _devices(folder: Path, mqtt: Server, config: Config) -> AsyncIterator[
         )
         try:
             async with asyncio.timeout(DRAIN_S):
-                while not all(Path(port.port).exists() for port in config.serial):  # noqa: ASYNC110, ASYNC240
+                while not all(Path(str(port.port)).exists() for port in config.serial):  # noqa: ASYNC110, ASYNC240
                     await asyncio.sleep(0.05)
             yield process
         except TimeoutError as error:

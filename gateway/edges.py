@@ -25,7 +25,8 @@ from gateway.errors import DiskFullError
 from gateway.intake import Connection, Message
 from gateway.model import Batch, DeadLetter, Pin, Sink, Store, Totals
 from gateway.polling import Write
-from gateway.settings import broker_settings, influx_target, port_settings
+from gateway.ports import RealPort, make_port
+from gateway.settings import broker_settings, influx_target
 from gateway.sinks.influxdb import InfluxSink
 from gateway.spool import worker
 from gateway.spool.archive import Archive
@@ -33,7 +34,6 @@ from gateway.spool.lock import DataDir
 from gateway.spool.store import Spool
 from gateway.transports.mqtt import MqttTransport
 from gateway.transports.mqtt_state import MqttState
-from gateway.transports.serial import SerialTransport
 
 log = logging.getLogger(__name__)
 
@@ -174,8 +174,8 @@ class RealEdges:
     def sink(self, settings: InfluxDB) -> InfluxSink:
         return InfluxSink(influx_target(settings), self.clock)
 
-    def port(self, entry: Serial) -> SerialTransport:
-        return SerialTransport(port_settings(entry))
+    def port(self, entry: Serial) -> RealPort:
+        return make_port(entry)
 
     def broker(self, entry: Mqtt, client_id: str) -> MqttTransport:
         return MqttTransport(entry.name, broker_settings(entry, client_id), self._state)

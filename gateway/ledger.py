@@ -120,6 +120,8 @@ class Account:
     """How often it was opened."""
     problem: str = ""
     """What keeps it from being connected, in words for the operator."""
+    detail: str = ""
+    """What was found out about the way there, in words: a baud rate."""
     last_frame_ns: int = 0
     bytes_received: int = 0
     bytes_framed: int = 0
@@ -215,7 +217,7 @@ class Ledger:
         loss.count += count
         loss.at_ns = now_ns
         if example:
-            loss.example = _printable(example)
+            loss.example = printable(example)
         total = _TOTALS[stage]
         setattr(account, total, getattr(account, total) + count)
 
@@ -271,7 +273,7 @@ _TOTALS = {
 }
 
 
-def _printable(example: bytes | str) -> str:
+def printable(example: bytes | str) -> str:
     """As it is where a terminal can show it, escaped where not."""
     text = (
         example[:EXAMPLE_BYTES].decode("utf-8", "backslashreplace")

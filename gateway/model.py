@@ -183,12 +183,18 @@ class Device:
     """Takes the framer's options as keywords. None: only whole payloads (MQTT)."""
     options: frozenset[str] = frozenset()
     framer_options: frozenset[str] = frozenset()
+    shared_options: frozenset[str] = frozenset()
+    """Those of the framer that the decoder takes too."""
     baudrates: tuple[int, ...] = ()
-    """What such devices use, the most likely first: it is the default of a port."""
+    """What such devices use, the most likely first: it is the default of a port.
+
+    Only where frames prove themselves, as by a checksum: then a port's rate may also be looked for.
+    """
 
     def make_decoder(self, options: Mapping[str, object]) -> Decoder:
         """Raise ConfigError where the options are wrong."""
-        return self.decoder(**{k: v for k, v in options.items() if k not in self.framer_options})
+        others = self.framer_options - self.shared_options
+        return self.decoder(**{k: v for k, v in options.items() if k not in others})
 
     def make_framer(self, options: Mapping[str, object]) -> Framer | None:
         """Likewise; None for a device without streams."""

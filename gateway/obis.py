@@ -5,13 +5,16 @@ and IEC 62056-21 all use it. Fields are named as docs/decisions/0004 says: phase
 end, power positive when taken from the grid. Meters that state import and export of power apart
 (C 1 and 2) always say 0 for one of the two: `net` adds them up with their signs. Where a meter
 states their difference itself (C 16), that alone counts. What has no sign (C 15, import and export
-without telling which) is a field of its own.
+without telling which) is a field of its own. Averages and maxima of both directions over a time can
+both be true, so they stay apart.
 """
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+CURRENT_AVERAGE: Final = 4
+MAXIMUM: Final = 6
 INSTANTANEOUS: Final = 7
 TIME_INTEGRAL: Final = 8
 AVERAGE: Final = 24
@@ -37,6 +40,10 @@ _INSTANT: Final[Mapping[int, Register]] = MappingProxyType(
         2: Register("power", -1),
         3: Register("reactive_power"),
         4: Register("reactive_power", -1),
+        5: Register("reactive_power_q1"),
+        6: Register("reactive_power_q2"),
+        7: Register("reactive_power_q3"),
+        8: Register("reactive_power_q4"),
         9: Register("apparent_power"),
         10: Register("apparent_power", -1),
         11: Register("current"),
@@ -54,8 +61,21 @@ _ENERGY: Final = {
     2: "energy_export",
     3: "reactive_energy_import",
     4: "reactive_energy_export",
+    5: "reactive_energy_q1",
+    6: "reactive_energy_q2",
+    7: "reactive_energy_q3",
+    8: "reactive_energy_q4",
     9: "apparent_energy",
+    15: "absolute_energy",
 }
+
+_DEMAND: Final = {
+    (1, CURRENT_AVERAGE): "power_average",
+    (2, CURRENT_AVERAGE): "power_export_average",
+    (1, MAXIMUM): "power_maximum",
+    (2, MAXIMUM): "power_export_maximum",
+}
+"""By C and D."""
 
 _NEUTRAL_CURRENT: Final = 91
 
@@ -70,10 +90,11 @@ def register(c: int, d: int, e: int = 0) -> Register | None:
     if d == INSTANTANEOUS:
         found = _INSTANT.get(base)
         return found and found._replace(field=found.field + _PHASES[phase])
-    if d == TIME_INTEGRAL and base in _ENERGY and 0 <= e <= TARIFFS_MAX:
-        tariff = f"_t{e}" if e else ""
-        return Register(_ENERGY[base] + tariff + _PHASES[phase])
-    return None
+    name = _ENERGY.get(base) if d == TIME_INTEGRAL else _DEMAND.get((base, d))
+    if name is None or not 0 <= e <= TARIFFS_MAX:
+        return None
+    tariff = f"_t{e}" if e else ""
+    return Register(name + tariff + _PHASES[phase])
 
 
 def net(values: Iterable[tuple[Register, float]]) -> dict[str, float]:

@@ -17,6 +17,7 @@ batch; what is beyond them is counted as malformed elements (a nested one as one
 the empty text: a quantity without a value.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
@@ -222,6 +223,7 @@ class _Flattener:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_S: Final = int(datetime(2001, 1, 1, tzinfo=UTC).timestamp())
 _LAST_S: Final = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
+_SINCE_1970: Final = re.compile(r"[0-9]{1,19}(?:\.[0-9]{1,9})?")
 _ISO_LENGTHS: Final = range(16, 41)
 """From `2024-05-01T10:00` on: a date alone, or a time of day, is no instant."""
 
@@ -237,9 +239,9 @@ def read_time(value: Value, zone: tzinfo | None = None, received_at_ns: int = 0)
     if isinstance(value, str):
         if len(value) in _ISO_LENGTHS and ":" in value:
             return _read_iso(value, zone, received_at_ns)
-        if not (value.isascii() and value.isdecimal() and len(value) <= 19):  # noqa: PLR2004
+        if not _SINCE_1970.fullmatch(value):
             return None
-        value = int(value)
+        value = float(value) if "." in value else int(value)
     for per_second in (1, 10**3, 10**6, 10**9):
         if _FIRST_S * per_second <= value < _LAST_S * per_second:
             if isinstance(value, int):

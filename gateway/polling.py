@@ -43,7 +43,8 @@ class Poller:
         self._account = account
         self._asker = asker
         self._flush = flush
-        self._character_s = character_s
+        self.character_s = character_s
+        """It may change from one opening of the line to the next."""
         self._loop = asyncio.get_running_loop()
         self._heard = asyncio.Event()
         self._quiet_since_s = 0.0
@@ -71,7 +72,7 @@ class Poller:
 
     async def _keep_gap(self) -> None:
         """Wait until nothing was heard for long enough, but not for a device that babbles."""
-        gap_s = max(GAP_CHARACTERS * self._character_s, GAP_MIN_S)
+        gap_s = max(GAP_CHARACTERS * self.character_s, GAP_MIN_S)
         patience_s = self._loop.time() + 20 * gap_s
         while (wait_s := self._quiet_since_s + gap_s - self._loop.time()) > 0:
             if self._loop.time() > patience_s:
@@ -82,7 +83,7 @@ class Poller:
         if self._account.bytes_buffered:
             self._flush()
         write(request.data)
-        sent_s = len(request.data) * self._character_s
+        sent_s = len(request.data) * self.character_s
         if not request.answer_size:
             self._quiet_since_s = self._loop.time() + sent_s
             return
@@ -93,7 +94,7 @@ class Poller:
         heard = False
         try:
             async with asyncio.timeout(
-                sent_s + request.answer_size * self._character_s + request.timeout_s
+                sent_s + request.answer_size * self.character_s + request.timeout_s
             ):
                 while self._asker.outcome() is None:
                     await self._heard.wait()

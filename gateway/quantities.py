@@ -194,7 +194,9 @@ _BY_UNIT: Final = {
     for dimension, field in fields.items()
 }
 
-_HEIGHT_OR_NUMBER: Final = re.compile(r"[0-9]{1,4}(?:mm|cm|m)?")
+_HEIGHT_OR_NUMBER: Final = re.compile(r"[0-9]{1,4}(?:mm|cm|m)?|t[0-9]{1,2}|q[1-4]")
+"""After a quantity: `temperature_2m`, `power_3`; also a tariff or a quadrant of a meter."""
+
 _NUMBERED: Final = re.compile(r"([a-z]{3,})([0-9]{1,3})")
 _LONGEST_ALIAS: Final = 5
 _LONGEST_UNIT: Final = 4

@@ -263,6 +263,10 @@ _ELECTRICITY: Final = (
     _is("reactive_energy_import", "kV.A.h{reactive}", 0, 1e12, "", None, counter=True),
     _is("reactive_energy_export", "kV.A.h{reactive}", 0, 1e12, "", None, counter=True),
     _is("apparent_energy", "kV.A.h", 0, 1e12, "energy_apparent", None, counter=True),
+    _is("tariff", "1", 0, 63, "", None),
+    _is("power_failures", "1", 0, 1e9, "", None, counter=True),
+    _is("voltage_sags", "1", 0, 1e9, "", None, counter=True),
+    _is("voltage_swells", "1", 0, 1e9, "", None, counter=True),
     _is("heat_energy", "kW.h", 0, 1e12, "thermal_energy energy_heat", "energy", counter=True),
     _is("battery", "%", 0, 100, "battery_level state_of_charge soc battery_soc battery_charge"),
     _is(

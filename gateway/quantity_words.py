@@ -68,6 +68,7 @@ PLACES: Final = _words(
     l1 l2 l3 n a b c ab bc ca l12 l23 l31 phase line channel ch ac dc input output in out total
     min max avg average mean minimum maximum peak rms sum x y z left right front rear top bottom
     upper lower active load grid pv solar mains net battery
+    import export subscribed overload
     """
 )
 QUALIFIERS: Final = PLACES | _words(
@@ -78,7 +79,7 @@ QUALIFIERS: Final = PLACES | _words(
     bat last daily hourly weekly monthly yearly today yesterday day night hour week month year
     primary secondary hot cold north south east west house garage kitchen bathroom bedroom
     cellar target set setpoint local measured remote corrected filtered cf1 cf atm std
-    standard env tariff t1 t2 import export light wind rain gas heat
+    standard env tariff light wind rain gas heat
     """
 )
 SPOILERS: Final = _words(

@@ -15,8 +15,8 @@ before anything is stored:
 Before there is a time of day (`gateway.times`) every observation gets an arrival of its own, also
 one with a device's time: only later is it known which of the two will be its time.
 
-Remembered are the last `TIMES_KEPT` device times of the last `SERIES_KEPT` series: a repetition
-from further back is stored again as what it was, which changes nothing. Limits: after a
+Remembered are the `TIMES_KEPT` device times heard last of the last `SERIES_KEPT` series: a
+repetition from further back is stored again as what it was, which changes nothing. Limits: after a
 restart nothing is known of times given before it, and after `SETBACKS_TOLD_APART` setbacks places
 are given again: two arrivals then meet if they agree to the nanosecond.
 """
@@ -152,6 +152,8 @@ class SeriesHistory:
             time_ns = self._forgotten.stop
         while (stored := points.get(time_ns)) is not None:
             if all(stored.get(name) == value for name, value in fields.items()):
+                if time_ns + 1 not in points:  # else those that moved on would be forgotten first
+                    points[time_ns] = points.pop(time_ns)
                 return time_ns, True
             if all(stored.get(name, value) == value for name, value in fields.items()):
                 points[time_ns] = {**stored, **fields}

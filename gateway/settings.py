@@ -1,14 +1,13 @@
 """What an entry of the configuration means for the part that it describes: plain settings.
 
-A part of the composition root: here `Config` ends for ports, brokers and InfluxDB.
+A part of the composition root: here `Config` ends for brokers and InfluxDB (`ports` has the rest).
 """
 
 from gateway.config.models import InfluxDB
-from gateway.config.sources import Mqtt, Serial
+from gateway.config.sources import Mqtt
 from gateway.sinks.influxdb import InfluxTarget
 from gateway.topics import TopicPattern
 from gateway.transports.mqtt import BrokerSettings, Subscription, TlsSettings
-from gateway.transports.serial import PortSettings
 
 
 def influx_target(settings: InfluxDB) -> InfluxTarget:
@@ -25,25 +24,6 @@ def influx_target(settings: InfluxDB) -> InfluxTarget:
         timeout_s=settings.timeout,
         ca_file=str(settings.ca_file or ""),
     )
-
-
-def port_settings(entry: Serial) -> PortSettings:
-    return PortSettings(
-        port=entry.port,
-        baudrate=entry.baudrate,
-        bytesize=entry.bytesize,
-        parity=entry.parity,
-        stopbits=entry.stopbits,
-        dtr=entry.dtr,
-        rts=entry.rts,
-        silence_timeout_s=entry.silence_timeout or None,
-    )
-
-
-def character_s(entry: Serial) -> float:
-    """How long a character takes on the line, with its start and stop bits."""
-    bits = 1 + entry.bytesize + (entry.parity != "N") + entry.stopbits
-    return bits / entry.baudrate
 
 
 def broker_settings(entry: Mqtt, client_id: str) -> BrokerSettings:

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 from gateway.admission import WhenFull
 from gateway.asking import Asker
+from gateway.autobaud import Autobaud
+from gateway.baudrates import BaudrateSearch
 from gateway.catalogue import Catalogue
 from gateway.committer import Committer
 from gateway.config.models import Config
@@ -24,8 +26,8 @@ from gateway.intake import MqttIntake, Pipeline, StreamIntake, Subscription
 from gateway.ledger import Account, Ledger
 from gateway.normalize import FieldRule, Normalizer
 from gateway.polling import Poller, Write
+from gateway.ports import baudrates, character_s
 from gateway.series import SeriesRegistry
-from gateway.settings import character_s
 from gateway.topics import Router, TopicPattern
 
 
@@ -73,11 +75,33 @@ def serial_source(entry: Serial, parts: Parts) -> Source:
         parts.edges.clock,
         when_full=WhenFull(parts.config.spool.when_full.serial),
     )
-    port = parts.edges.port(entry)
-    if not isinstance(decoder, Asker):
-        return Source(account, partial(_listen, port, intake), _at_once)
-    poller = Poller(account, decoder, intake.flush, character_s=character_s(entry))
-    return Source(account, partial(_ask, port, intake, poller), _at_once, poller.problems)
+    poller = (
+        Poller(account, decoder, intake.flush, character_s=character_s(entry))
+        if isinstance(decoder, Asker)
+        else None
+    )
+
+    def listen(port: Port, at: Serial) -> Awaitable[None]:
+        """One opening of the port, whose rate is known."""
+        if poller is None:
+            return _listen(port, intake)
+        poller.character_s = character_s(at)
+        return _ask(port, intake, poller)
+
+    asked_problems = poller.problems if poller is not None else tuple
+    if entry.baudrate != "auto":
+        run = partial(listen, parts.edges.port(entry), entry)
+        return Source(account, run, _at_once, asked_problems)
+    entries = {rate: entry.model_copy(update={"baudrate": rate}) for rate in baudrates(entry)}
+    autobaud = Autobaud(
+        account,
+        BaudrateSearch(list(entries)),
+        {rate: parts.edges.port(at) for rate, at in entries.items()},
+        lambda port, rate: listen(port, entries[rate]),
+    )
+    return Source(
+        account, autobaud.run, _at_once, lambda: [*autobaud.problems(), *asked_problems()]
+    )
 
 
 async def _listen(port: Port, intake: StreamIntake) -> NoReturn:

@@ -8,6 +8,7 @@ day is known, `start + number` is its date.
 Limits: a time of day before FLOOR_NS is not believed, whoever states it.
 """
 
+from datetime import UTC, datetime
 from typing import Final
 
 SINCE_BOOT_MAX_NS: Final = 946_684_800 * 10**9
@@ -38,3 +39,13 @@ def time_of(observed_at_ns: int | None, received_at_ns: int) -> int:
     if observed_at_ns is not None and is_plausible(observed_at_ns, received_at_ns):
         return observed_at_ns
     return received_at_ns
+
+
+def time_of_digits(digits: str, hours_ahead: int) -> int | None:
+    """The instant YYMMDDhhmmss of a clock so far ahead of UTC, or None: there is no such time."""
+    year, month, day, hour, minute, second = (int(digits[at : at + 2]) for at in range(0, 12, 2))
+    try:
+        moment = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return (int(moment.timestamp()) - hours_ahead * 3600) * 10**9

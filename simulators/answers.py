@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from simulators.devices import Reply, Responder
 from simulators.pace import Pace
-from simulators.pty import BITS_PER_BYTE, LOOK_S, PORTION_S, Port
+from simulators.pty import BITS_PER_BYTE, LOOK_S, PORTION_S, Outlet
 from simulators.script import Sent, Step
 from simulators.tally import Account, Tally
 
@@ -21,7 +21,7 @@ class AnsweringPlayer:
     """Lets one responder live on one port."""
 
     def __init__(
-        self, port: Port, baudrate: int, pace: Pace, tally: Tally, accounts: Mapping[str, Account]
+        self, port: Outlet, baudrate: int, pace: Pace, tally: Tally, accounts: Mapping[str, Account]
     ) -> None:
         """Take a plugged port; `accounts` are those of whoever may answer."""
         self._port = port

@@ -7,6 +7,7 @@ shown: it has to be put into a file by hand.
 import json
 from collections.abc import Iterator
 
+from simulators.devices import decoder_options
 from simulators.devices.modbus import place
 from simulators.devices.text import Form
 from simulators.mqtt import Address
@@ -28,9 +29,14 @@ def _serial(group: SerialGroup) -> Iterator[str]:
     for name, link in zip(group.names(), group.links(), strict=True):
         yield "[[serial]]"
         yield f"name = {quoted(name)}"
-        yield f"port = {quoted(str(link.absolute()))}"
-        yield f"baudrate = {group.line.baudrate}"
+        if group.listen is None:
+            yield f"port = {quoted(str(link.absolute()))}"
+            yield f"baudrate = {group.line.baudrate}"
+        else:
+            host, port = group.listen
+            yield f"port = {quoted(f'tcp://{bracketed(host)}:{port}')}"
         yield f"decoder = {quoted(group.device)}"
+        yield from decoder_options(group.device, group.variant)
         if group.device == "text" and group.style.form is Form.CSV:
             names = ["sequence"] * group.sequence + [each.name for each in group.quantities]
             yield f"columns = [{', '.join(map(quoted, names))}]"
@@ -57,10 +63,9 @@ def _modbus(group: SerialGroup, name: str) -> Iterator[str]:
 
 def _mqtt(scenario: Scenario) -> Iterator[str]:
     address = Address.parse(scenario.broker_url)
-    host = f"[{address.host}]" if ":" in address.host else address.host
     yield "[[mqtt]]"
     yield 'name = "simulators"'
-    yield f"url = {quoted(f'mqtt://{host}:{address.port}')}"
+    yield f"url = {quoted(f'mqtt://{bracketed(address.host)}:{address.port}')}"
     if address.username is not None:
         yield f"username = {quoted(address.username)}"
     if address.password is not None:
@@ -75,6 +80,11 @@ def _mqtt(scenario: Scenario) -> Iterator[str]:
 def _subscription(group: MqttGroup) -> str:
     decoder = "value" if group.form == "value" else "json"
     return f"  {{ topic = {quoted(group.topic)}, decoder = {quoted(decoder)} }},"
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands in an address."""
+    return f"[{host}]" if ":" in host else host
 
 
 def quoted(text: str) -> str:

@@ -29,6 +29,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from simulators.pace import Pace
 from simulators.script import Step
@@ -49,6 +50,34 @@ class WhenClosed(StrEnum):
 
     WAIT = "wait"
     LOSE = "lose"
+
+
+class Outlet(Protocol):
+    """The device's end of whatever its reader reads; only `room` and `stirs` ever wait."""
+
+    def plug(self) -> None:
+        """Make it exist."""
+
+    def unplug(self) -> None:
+        """Make it disappear; harmless where it has."""
+
+    def attached(self) -> bool:
+        """Whether there is a reader; what it sent to the device is taken."""
+
+    def heard(self) -> bytes:
+        """Return what the reader sent since the last call."""
+
+    def write(self, data: bytes) -> int:
+        """Return how many bytes were taken."""
+
+    async def room(self) -> None:
+        """Return when bytes can be taken, or after a moment in any case."""
+
+    async def stirs(self, seconds: float) -> None:
+        """Return when the reader has sent something or has gone, or after so long."""
+
+    def unread(self) -> int | None:
+        """Return how many bytes have not arrived yet, or None where that can't be seen."""
 
 
 class Port:
@@ -161,7 +190,9 @@ class Line:
 class SerialPlayer:
     """Plays one script on one port."""
 
-    def __init__(self, port: Port, line: Line, pace: Pace, tally: Tally, account: Account) -> None:
+    def __init__(
+        self, port: Outlet, line: Line, pace: Pace, tally: Tally, account: Account
+    ) -> None:
         """Take a plugged port."""
         self._port = port
         self._pace = pace

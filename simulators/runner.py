@@ -16,9 +16,10 @@ from simulators.answers import AnsweringPlayer
 from simulators.build import AnsweringPart, SerialPart, mqtt_parts, new_world, serial_parts
 from simulators.mqtt import Address, Part, Publisher, client_identifier, forget, play
 from simulators.pace import Pace
-from simulators.pty import Port, SerialPlayer
+from simulators.pty import Outlet, Port, SerialPlayer
 from simulators.scenario import Scenario
 from simulators.tally import Tally
+from simulators.tcp import TcpPort
 from simulators.world import World
 
 PATIENCE_S = 60.0
@@ -90,13 +91,14 @@ class Runner:
     def _plug(self, world: World, ports: ExitStack) -> list[tuple[str, Play]]:
         players: list[tuple[str, Play]] = []
         for part in serial_parts(self._scenario, world):
-            port = Port(part.link)
+            listen = part.group.listen
+            port = Port(part.link) if listen is None else TcpPort(*listen)
             port.plug()
             ports.callback(port.unplug)
             players.append((part.name, self._player(port, part)))
         return players
 
-    def _player(self, port: Port, part: SerialPart | AnsweringPart) -> Play:
+    def _player(self, port: Outlet, part: SerialPart | AnsweringPart) -> Play:
         line = part.group.line
         if isinstance(part, AnsweringPart):
             accounts = {

@@ -12,6 +12,7 @@ r"""The scenario file: which devices there are, where, and what goes wrong with 
     name = "mast"                      # with count above 1: mast-1, mast-2, ...
     count = 1
     link = "mast"                      # symbolic link in --directory; with count: mast-1, ...
+    listen = "127.0.0.1:4001"          # a TCP port instead; without count
     device = "text"                    # or any other file of simulators/devices that has a `make`
     variant = ""                       # which model or version of it
     variants = ["sdm120@1", "s8@2"]    # of "modbus": several on one bus, named mast-1, mast-2, ...
@@ -68,6 +69,7 @@ from simulators.world import DAY_S, QUANTITIES, Climate
 
 COUNT_MAX = 100_000
 BAUDRATE_MAX = 4_000_000
+PORT_MAX = 65_535
 OUTAGE_LASTS_S = {Fault.UNPLUG: 1.0, Fault.SILENCE: 5.0}
 MQTT_FORMS = ("json", "nested", "value")
 PLACEHOLDER = re.compile(r"\{([^}]*)\}")
@@ -108,6 +110,8 @@ class SerialGroup(Group):
     """Several devices on one line."""
     echo: bool
     link: Path
+    listen: tuple[str, int] | None
+    """A TCP port instead of the link."""
     location: str
     style: Style
     line: Line
@@ -221,6 +225,7 @@ def _serial(table: Table, directory: Path) -> SerialGroup:
         variants=table.texts("variants", ()),
         echo=table.flag("echo"),
         link=directory / table.text("link", name or "device"),
+        listen=_listen(table, count),
         location=table.text("location", name or "device"),
         style=Style(
             form=Form(table.text("form", Form.JSON, Form)),
@@ -253,6 +258,19 @@ def _check_variants(table: Table, group: SerialGroup) -> None:
             table.wrong("variants" if group.variants else "variant", str(error))
     if group.variants and not all(isinstance(device, Responder) for device in made):
         table.wrong("variants", "only devices that are asked can share a line")
+
+
+def _listen(table: Table, count: int) -> tuple[str, int] | None:
+    text = table.text("listen", "")
+    host, _, port = text.rpartition(":")
+    if not text:
+        return None
+    if not (host and port.isdecimal() and 0 < int(port) <= PORT_MAX):
+        table.wrong("listen", f"found {text!r}, expected host:port")
+        return None
+    if count > 1:
+        table.wrong("listen", "one device only, and count is above 1")
+    return host.strip("[]"), int(port)
 
 
 def _mqtt(table: Table) -> MqttGroup:

@@ -95,6 +95,7 @@ CURVES: dict[str, Curve] = {
     "course": Curve(120.0, weather=30.0, noise=2.0, step_s=5.0, decimals=0, shape=Shape.CIRCLE),
     "depth": Curve(8.0, 0.4, 12.0, 2.0, 0.1, 5.0, low=0.3, decimals=2),
     "water_temperature": Curve(14.0, 0.5, 17.0, 1.0, 0.05, decimals=2),
+    "weight": Curve(12.0, 4.0, 12.0, 1.0, 0.3, 10.0, low=0.0, decimals=2),
     "occupancy": Curve(0.0, 0.6, 15.0, 0.4, 0.8, 60.0, decimals=0, shape=Shape.SWITCH),
 }
 

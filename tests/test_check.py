@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -220,6 +222,62 @@ async def test_a_port_that_the_gateway_reads_is_left_alone(tmp_path: Path) -> No
         words = f"{device.path}: in use by the gateway (process {process})"
         assert port == f'ok      serial "mast": {words}'
     device.unplug()
+
+
+async def test_bridges_are_connected_to_and_left(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bridge:
+        port = bridge.getsockname()[1]
+        address = f"tcp://127.0.0.1:{port}"
+        config = configure(tmp_path, serial("here", address) + serial("gone", "tcp://127.0.0.1:1"))
+        failed, lines = await connect(config)
+        assert bridge.accept()[0].recv(1) == b""
+    assert failed == 1
+    assert sorted(lines) == [
+        'FAILED  serial "gone": cannot connect to 127.0.0.1:1: Connection refused',
+        f'ok      serial "here": 127.0.0.1:{port} takes the connection',
+    ]
+
+
+async def test_a_bridge_that_the_gateway_reads_is_left_alone(tmp_path: Path) -> None:
+    with socket.create_server(("localhost", 0)) as bridge:
+        port = bridge.getsockname()[1]
+        text = f"tcp://localhost:{port}", f"rfc2217://127.0.0.1:{port}"
+        config = configure(tmp_path, serial("a", text[0]) + serial("b", text[1]))
+        with DataDir(tmp_path / "data"), socket.create_connection(("localhost", port)):
+            failed, lines = await connect(config)
+    assert failed == 0
+    assert sorted(lines) == [
+        f'ok      serial "{name}": {address}: in use by the gateway (process {os.getpid()})'
+        for name, address in zip("ab", text, strict=True)
+    ]
+
+
+async def test_a_device_server_that_is_none_fails(tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\xff\xfe\x2c")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        failed, (line,) = await connect(
+            configure(tmp_path, serial("s", f"rfc2217://127.0.0.1:{port}"))
+        )
+    assert failed == 1
+    assert "it does not speak RFC 2217" in line
+
+
+async def test_commands_are_looked_for_and_not_started(tmp_path: Path) -> None:
+    touch = serial("touch", "x").replace('port = "x"', f'command = ["touch", "{tmp_path}/x"]')
+    gone = serial("gone", "x").replace('port = "x"', 'command = ["no-such-command"]')
+    failed, lines = await connect(configure(tmp_path, touch + gone + serial("in", "stdin")))
+    assert failed == 1
+    missing, stdin, found = sorted(lines)
+    assert missing.startswith('FAILED  serial "gone": no-such-command: no such command')
+    assert stdin == 'ok      serial "in": standard input is read while the gateway runs'
+    assert found == f'ok      serial "touch": there is {shutil.which("touch")}'
+    assert not (tmp_path / "x").exists()
 
 
 async def test_a_port_that_another_program_reads_fails(tmp_path: Path) -> None:

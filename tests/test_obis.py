@@ -26,6 +26,13 @@ from gateway.quantities import find_quantity
         ((23, 7, 0), "reactive_power_l1"),
         ((15, 7, 0), "absolute_power"),
         ((35, 7, 0), "absolute_power_l1"),
+        ((15, 8, 0), "absolute_energy"),
+        ((5, 7, 0), "reactive_power_q1"),
+        ((8, 8, 0), "reactive_energy_q4"),
+        ((1, 8, 10), "energy_import_t10"),
+        ((1, 4, 0), "power_average"),
+        ((2, 4, 0), "power_export_average"),
+        ((1, 6, 2), "power_maximum_t2"),
     ],
 )
 def test_codes_have_their_fields_and_the_dictionary_knows_them(
@@ -39,7 +46,7 @@ def test_codes_have_their_fields_and_the_dictionary_knows_them(
     assert match.field == field
 
 
-@pytest.mark.parametrize("code", [(0, 8, 0), (1, 6, 0), (96, 1, 0), (81, 7, 1), (1, 8, 200)])
+@pytest.mark.parametrize("code", [(0, 8, 0), (31, 4, 0), (96, 1, 0), (81, 7, 1), (1, 8, 200)])
 def test_what_is_no_such_register_has_none(code: tuple[int, int, int]) -> None:
     assert register(*code) is None
 

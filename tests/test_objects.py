@@ -112,7 +112,12 @@ def test_a_time_is_told_by_its_form_and_size(value: Value) -> None:
 
 
 def test_fractions_are_exact_to_the_microsecond() -> None:
-    for value in (NOON_S + 0.123456, "2024-05-01T10:00:00.123456Z", NOON_S * 1e3 + 123.456):
+    for value in (
+        NOON_S + 0.123456,
+        "2024-05-01T10:00:00.123456Z",
+        NOON_S * 1e3 + 123.456,
+        f"{NOON_S}.123456",
+    ):
         stamp = read_time(value)
         assert stamp is not None
         assert stamp.ns == NOON_NS + 123_456_000
@@ -124,6 +129,7 @@ def test_fractions_are_exact_to_the_microsecond() -> None:
     [
         *(12.5, 0, -1, True, 978_307_199, 4_102_444_800, 10**30, float("nan"), float("inf"), ""),
         *("18:05", "2024-05-01", "20240501", "2024-13-01T10:00:00Z", "noon, 12:00:00", "9" * 30),
+        *(f"{NOON_S}.", f"{NOON_S}.0.0", f".{NOON_S}", f"+{NOON_S}.5"),
     ],
 )
 def test_what_is_no_time_stays_a_quantity(value: Value) -> None:

@@ -71,6 +71,10 @@ ROWS: list[tuple[str, str, str | None, float, float]] = [
     ("energy_import", "kW.h", "energy", 0, 1e7),
     ("energy_export", "kW.h", "energy", 0, 1e7),
     ("reactive_energy", "kV.A.h{reactive}", None, 0, 1e7),
+    ("tariff", "1", None, 0, 10),
+    ("power_failures", "1", None, 0, 1e5),
+    ("voltage_sags", "1", None, 0, 1e5),
+    ("voltage_swells", "1", None, 0, 1e5),
     ("battery", "%", "battery", 0, 100),
     ("battery_voltage", "V", "voltage", 0.9, 800),
     ("charge", "A.h", None, -400, 1000),
@@ -118,6 +122,7 @@ COUNTERS = {
     *("precipitation", "energy", "energy_import", "energy_export", "reactive_energy"),
     *("apparent_energy", "heat_energy", "volume", "gas_volume", "water_volume"),
     *("reactive_energy_import", "reactive_energy_export"),
+    *("power_failures", "voltage_sags", "voltage_swells"),
 }
 
 

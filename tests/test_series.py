@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.model import Observation, Repeated, Series, TimeSource
+from gateway.model import Observation, Reason, Repeated, Series, TimeSource
 from gateway.series import (
     SERIES_KEPT,
     SETBACKS_TOLD_APART,
@@ -140,6 +140,16 @@ def test_any_number_of_values_at_one_device_time_are_as_many_points() -> None:
     for second in range(1, 2 * TIMES_KEPT):
         history.place({"t": 0.0}, NOON, NOON + second * 10**9)
     assert time_of(history.place({"t": -1.0}, NOON, NOON)) == NOON + count
+
+
+def test_what_a_device_says_again_and_again_is_remembered_however_much_it_says_besides() -> None:
+    history = SeriesHistory(SERIES)
+    history.place({"mean": 1.0}, NOON, NOON - HOUR_NS)
+    for second in range(10 * TIMES_KEPT):
+        now = NOON + second * 10**9
+        assert isinstance(history.place({"temperature": 1.0}, now, now), Observation)
+        assert history.place({"mean": 1.0}, now, NOON - HOUR_NS) == Repeated(Reason.SAME_POINT)
+    assert len(history._points) == TIMES_KEPT
 
 
 def test_a_point_that_was_not_stored_is_forgotten_but_never_one_that_may_be() -> None:

@@ -46,15 +46,19 @@ CORE = {
     "payloads",
     "objects",
     "labels",
+    "meter_text",
     "obis",
     "modbus",
-    "nmea",
+    "baudrates",
     "options",
+    "layouts",
+    "patterns",
+    "nmea",
     "periodic",
     "sml",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}
-FLOW = {"admission", "intake", "polling", "committer", "delivery", "dating"}
+FLOW = {"admission", "intake", "polling", "autobaud", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
     "cli_options",
@@ -62,6 +66,7 @@ SHELL = {
     "output",
     "sources",
     "settings",
+    "ports",
     "edges",
     "systemd",
     "service",

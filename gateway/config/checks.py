@@ -12,7 +12,9 @@ from os.path import realpath
 from typing import Final
 from urllib.parse import urlsplit
 
+from gateway.asking import Asker
 from gateway.config.models import Config
+from gateway.config.ports import Way, way_of
 from gateway.config.problems import Problem, dotted, missing_key, unknown_key
 from gateway.config.schema import Loc, keys_at
 from gateway.config.sources import Mqtt
@@ -43,6 +45,9 @@ _INSTEAD: Final = {
     "password": "token",
     "password_file": "token_file",
 }
+_LINES: Final = (Way.SERIAL, Way.RFC2217)
+_LINE_KEYS: Final = ("baudrate", "bytesize", "parity", "stopbits", "dtr", "rts")
+"""What is said of a serial line; elsewhere somebody else sets it, or there is none."""
 _PATH_AND_WORDS: Final = re.compile(r"([A-Za-z_]\w*(?:\.\w+|\[\d{1,9}\])*): (.*)", re.DOTALL)
 _STEP: Final = re.compile(r"\w+")
 _TLS_KEYS: Final = ("ca_file", "cert_file", "key_file")
@@ -57,6 +62,7 @@ def check(document: Table, devices: Mapping[str, Device]) -> Iterator[Problem]:
     yield from _unique_ports(document)
     for loc, entry in _entries(document, "serial"):
         yield from _decoder(loc, entry, devices, stream=True)
+        yield from _line(loc, entry, devices.get(_text(entry, "decoder")))
     for loc, entry in _entries(document, "mqtt"):
         yield from _credentials(loc, entry)
         yield from _tls(loc, entry)
@@ -131,11 +137,46 @@ def _unique_ports(document: Table) -> Iterator[Problem]:
     owners: dict[str, Loc] = {}
     for loc, entry in _entries(document, "serial"):
         port = _text(entry, "port")
-        same = port.casefold() if port.startswith("usb:") else realpath(port.replace("\0", ""))
+        is_path = way_of(port) is Way.SERIAL and not port.startswith("usb:")
+        same = realpath(port.replace("\0", "")) if is_path else port.casefold()
         owner = owners.setdefault(same, loc)
         if port and owner is not loc:
             words = f"{dotted(owner)} is this port already"
             yield Problem((*loc, "port"), words)
+
+
+def _line(loc: Loc, entry: Table, device: Device | None) -> Iterator[Problem]:
+    """The way in is given once, and what is said of the line has a meaning there."""
+    if "port" in entry and "command" in entry:
+        yield Problem((*loc, "command"), "give port or command, not both", found=False)
+        return
+    if "port" not in entry and "command" not in entry:
+        yield missing_key((*loc, "port"), ", and there is no command")
+        return
+    way = way_of(_text(entry, "port") if "port" in entry else None)
+    if way not in _LINES:
+        for key in _LINE_KEYS:
+            if key in entry:
+                yield Problem((*loc, key), f"has no meaning for {way}", found=False)
+    elif entry.get("baudrate") == "auto" and device is not None and not device.baudrates:
+        yield Problem((*loc, "baudrate"), _no_proof(device))
+    if way is Way.STDIN and device is not None and _asks(device, entry):
+        yield Problem((*loc, "port"), f"{device.name} asks its devices: nobody would hear it there")
+
+
+def _no_proof(device: Device) -> str:
+    return (
+        "allowed: the rate of the device; at a wrong one bytes come too, and there is nothing in "
+        f"what {device.name} reads, such as a checksum, that proves the right one"
+    )
+
+
+def _asks(device: Device, entry: Table) -> bool:
+    given = {key: value for key, value in entry.items() if key in device.options}
+    try:
+        return isinstance(device.make_decoder(given), Asker)
+    except (TypeError, ValueError, ConfigError):
+        return False  # said by `_options`
 
 
 def _subscriptions(loc: Loc, broker: Table, devices: Mapping[str, Device]) -> Iterator[Problem]:

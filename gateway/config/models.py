@@ -169,6 +169,8 @@ class Config(Section):
         {}, validate_default=True, description="The live page and its HTTP endpoints."
     )
     serial: tuple[Serial, ...] = Field(
-        (), strict=False, description="Serial ports, one entry each."
+        (),
+        strict=False,
+        description="Serial ports, and whatever else brings bytes, one entry each.",
     )
     mqtt: tuple[Mqtt, ...] = Field((), strict=False, description="MQTT brokers, one entry each.")

@@ -1,6 +1,6 @@
 """What is wrong with a configuration, one line each: where, what was found, what is allowed.
 
-    serial[1] "arduino": baudrate: found 9600000; allowed: a whole number from 1 to 4000000
+    serial[1] "arduino": bytesize: found 9; allowed: 5, 6, 7 or 8
 
 A place is a dotted path of keys, which is always right, and never a line number, which TOML's
 parser does not tell for a value. What was found is shown as it stands in the file, before

@@ -78,7 +78,7 @@ def allowed(node: JsonSchemaValue) -> str:
         required = resolved(node).get("required", [])
         return f"a table with {', '.join(required)}" if required else "a table"
     if node.get("type") == "array":
-        return "a list of tables"
+        return str(node.get("title", "a list of tables"))
     if node.get("type") == "object":
         return f"a table of {_plural(resolved(node['additionalProperties']))}"
     if "minimum" in node:

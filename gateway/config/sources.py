@@ -16,13 +16,13 @@ from pydantic import (
     field_validator,
 )
 
+from gateway.config.ports import Baudrate, Command, Port, Way, way_of
 from gateway.config.values import (
     Duration,
     Label,
     Measurement,
     MqttUrl,
     Name,
-    Port,
     ReadableFile,
     Secret,
     SecretFile,
@@ -158,8 +158,21 @@ class _Decoded(Section):
 
 class Serial(_Decoded):
     name: Label = Field(description="Its name, and its points' tag `device`.")
-    port: Port = Field(description="Where it is plugged in.")
-    baudrate: int = Field(9_600, ge=1, le=4_000_000, description="Bits per second.")
+    port: Port | None = Field(
+        None,
+        description="Where the bytes come from: where it is plugged in, a bridge in the network, or"
+        " the gateway's standard input; see [Serial](serial.md). Required, or `command`.",
+    )
+    command: Command | None = Field(
+        None,
+        description="Instead of `port`: a program whose standard output is read, started again"
+        " whenever it ends.",
+    )
+    baudrate: Baudrate | None = Field(
+        None,
+        description="Bits per second. Absent: what the decoder's devices use, else 9600."
+        ' `"auto"`: found by listening, for decoders whose frames prove themselves.',
+    )
     bytesize: Annotated[Literal[5, 6, 7, 8], Whole] = Field(8, description="Data bits.")
     parity: Literal["N", "E", "O", "M", "S"] = Field(
         "N", description="The parity bit: none, even, odd, mark or space."
@@ -176,6 +189,10 @@ class Serial(_Decoded):
         validate_default=True,
         description='Open the port again after that long without a byte; `"0s"` never.',
     )
+
+    def way(self) -> Way:
+        """How the bytes come."""
+        return way_of(self.port)
 
 
 class Subscription(_Decoded):

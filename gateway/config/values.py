@@ -96,12 +96,13 @@ class Size(_Amount):
         return core_schema.no_info_plain_validator_function(lambda value: int(self.amount(value)))
 
 
-_LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]:/@]+)):([0-9]{1,5})")
+LAST_PORT: Final = 65_535
+ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s\[\]:/@]+)):([0-9]{1,5})")
 
 
 def _listen(value: object) -> tuple[str, int] | None:
-    match = _LISTEN.fullmatch(value) if isinstance(value, str) else None
-    if match is not None and int(match[3]) <= 65_535:  # noqa: PLR2004 -- the last port
+    match = ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if match is not None and int(match[3]) <= LAST_PORT:
         return match[1] or match[2], int(match[3])
     if value == "":
         return None
@@ -161,20 +162,6 @@ MqttUrl = Annotated[
     WithJsonSchema({"type": "string", "title": "mqtt://host:port or mqtts://host:port"}),
 ]
 
-_USB: Final = re.compile(r"usb:[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(?::.+)?")
-_DEVICE_FILE: Final = re.compile(r"/.+|COM[0-9]{1,3}")
-_PORT: Final = 'a path such as "/dev/ttyUSB0", or "usb:VID:PID" or "usb:VID:PID:SERIAL"'
-
-
-def _port(text: str) -> str:
-    kind = _USB if text.startswith("usb:") else _DEVICE_FILE
-    if kind.fullmatch(text) is None or not text.isprintable():
-        raise ValueError(f"allowed: {_PORT}")
-    return text
-
-
-Port = Annotated[str, AfterValidator(_port), WithJsonSchema({"type": "string", "title": _PORT})]
-
 
 Label = Annotated[str, AfterValidator(label)]
 """What may stand as a tag's value or an entry's name."""
@@ -195,7 +182,8 @@ def _whole(value: object) -> object:
 Whole: Final = BeforeValidator(_whole)
 
 
-def _path(value: object, info: ValidationInfo) -> Path:
+def path_from(value: object, info: ValidationInfo) -> Path:
+    """Relative paths start at the folder of the configuration, `~` is the home folder."""
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("allowed: a path")
     context = info.context
@@ -207,7 +195,7 @@ def _path(value: object, info: ValidationInfo) -> Path:
 
 
 def _readable(value: object, info: ValidationInfo) -> Path:
-    path = _path(value, info)
+    path = path_from(value, info)
     _read(path, 0)
     return path
 
@@ -225,7 +213,7 @@ def _read(path: Path, size: int) -> bytes:
 
 _PATH_SCHEMA: Final = WithJsonSchema({"type": "string", "title": "a path"})
 
-Folder = Annotated[Path, BeforeValidator(_path), _PATH_SCHEMA]
+Folder = Annotated[Path, BeforeValidator(path_from), _PATH_SCHEMA]
 ReadableFile = Annotated[Path, BeforeValidator(_readable), _PATH_SCHEMA]
 
 
@@ -244,7 +232,7 @@ def _secret_text(value: object) -> SecretStr:
 
 
 def _secret_file(value: object, info: ValidationInfo) -> SecretStr:
-    content = _read(_path(value, info), SECRET_BYTES_MAX + 1)
+    content = _read(path_from(value, info), SECRET_BYTES_MAX + 1)
     if len(content) > SECRET_BYTES_MAX:
         raise ValueError(f"the file is larger than {SECRET_BYTES_MAX} bytes: this is no secret")
     try:

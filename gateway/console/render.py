@@ -77,7 +77,7 @@ def _source(name: str, source: "SourceStatus") -> tuple[str, ...]:
     counts = source["counts"]
     return (
         name,
-        "connected" if source["connected"] else "-",
+        f"connected {source['detail']}".strip() if source["connected"] else "-",
         f"{counts['frames']}",
         f"{counts['observations']}",
         (source["last_frame"] or "-")[:19],

@@ -50,6 +50,8 @@ class SourceStatus(TypedDict):
 
     kind: str
     connected: bool
+    detail: str
+    """What was found out about the way there, in words."""
     problem: str
     last_frame: str | None
     commit_p99_s: float | None
@@ -286,6 +288,7 @@ def _source(account: Account, clock: SystemClock) -> SourceStatus:
     return {
         "kind": account.kind,
         "connected": account.connected,
+        "detail": account.detail,
         "problem": account.problem,
         "last_frame": iso_time(clock.resolve(account.last_frame_ns)),
         "commit_p99_s": account.commit_latency.quantile_s(0.99),

@@ -1,4 +1,4 @@
-r"""A byte stream as lines of text: `Lines`.
+r"""A byte stream as lines of text, `Lines`, or as whatever ends in a delimiter, `Delimited`.
 
 A line ends with `\n`; carriage returns and blanks around it are part of its delimiter, and so are
 blank lines: their bytes count with the line that follows. (A lone `\r` ends nothing: it would make
@@ -13,11 +13,15 @@ The first line begins anywhere: what precedes its text is noise, the text itself
 perhaps, the only CSV header of its life.
 
 Limits: `size_max` bytes of an unfinished line are kept, and as many blank bytes are counted.
+
+`Delimited` knows nothing of what it frames: each frame ends with its delimiter, which is a part of
+it. The first one may have lost its beginning and is marked `first`.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.framing.scanner import Scanner, noise
 from gateway.ledger import EXAMPLE_BYTES
 from gateway.model import Framed, Noise, Reason
 from gateway.payloads import to_text
@@ -131,3 +135,43 @@ class Lines:
         if self._blank > self._size_max:
             out.append(Noise(b"\n", self._blank, Reason.EMPTY))
             self._blank = 0
+
+
+class Delimited(Scanner):
+    """`Framer` for frames that end in a delimiter and are no text."""
+
+    def __init__(self, end: bytes, *, size_max: int) -> None:
+        super().__init__(size_max)
+        self._end = end
+        self._searched = 0
+        """No delimiter begins within so many bytes."""
+        self._skipping = False
+        """Within a frame that is too long."""
+        self._first = True
+
+    def step(self, buffer: bytearray, *, ended: bool) -> Framed | Noise | None:
+        at = buffer.find(self._end, self._searched)
+        size = at + len(self._end)
+        if at < 0:
+            self._searched = max(len(buffer) - len(self._end) + 1, 0)
+            return None if ended else self._skip(buffer)
+        self._searched = 0
+        first, self._first = self._first, False
+        if self._skipping or size > self._size_max:
+            self._skipping = False
+            return noise(buffer, size, Reason.OVERSIZE)
+        return Framed(bytes(buffer[:size]), size, first)
+
+    def restart(self) -> None:
+        super().restart()
+        self._searched = 0
+        self._skipping = False
+        self._first = True
+
+    def _skip(self, buffer: bytearray) -> Noise | None:
+        """Give up what cannot be a frame any more, all but what may begin the delimiter."""
+        if self._searched == 0 or not (self._skipping or len(buffer) > self._size_max):
+            return None
+        self._skipping = True
+        size, self._searched = self._searched, 0
+        return noise(buffer, size, Reason.OVERSIZE)

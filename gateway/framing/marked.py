@@ -2,9 +2,14 @@ r"""Frames between a start and an end that occur nowhere else: `$...\n`, `/...!`
 
 What stands before a start is noise. A second start before the end begins the frame anew: the end of
 the first one was lost, and its bytes are noise (`INTERRUPTED`). Start and end are part of a frame.
+
+An end may have bytes behind it that can be anything, such as a checksum. Where they are lost, the
+next frame's start stands in their place: so the checksum is looked at here too, and from a damaged
+frame only the bytes up to that start are taken, for the decoder to refuse.
 """
 
 import re
+from collections.abc import Callable
 
 from gateway.framing.scanner import Scanner, noise
 from gateway.model import Framed, Noise, Reason
@@ -25,12 +30,14 @@ class Marked(Scanner):
         size_max: int,
         start_max: int = 1,
         end_max: int = 1,
+        valid: Callable[[bytes], bool] | None = None,
     ) -> None:
         super().__init__(size_max)
         self._start = start
         self._end = end
         self._start_max = start_max
         self._end_max = end_max
+        self._valid = valid
         self._searched = 0
         """No end begins within so many bytes of the frame at the front."""
 
@@ -51,12 +58,24 @@ class Marked(Scanner):
         if end is None:
             self._searched = len(buffer) - self._end_max + 1
             return None
+        size = self._size(buffer, start.end(), end.end(), ended=ended)
+        if size is None:
+            return None
         self._searched = 0
-        return Framed(bytes(buffer[: end.end()]), end.end())
+        return Framed(bytes(buffer[:size]), size)
 
     def restart(self) -> None:
         super().restart()
         self._searched = 0
+
+    def _size(self, buffer: bytearray, begin: int, end: int, *, ended: bool) -> int | None:
+        """The end, or where the next start takes the place of what is behind it."""
+        if self._valid is None or self._valid(bytes(buffer[:end])):
+            return end
+        if not ended and len(buffer) < end + self._start_max - 1:
+            return None  # it may have begun
+        found = self._start.search(buffer, begin)
+        return found.start() if found is not None and found.start() < end else end
 
     def _last_start(self, buffer: bytearray, begin: int, end: int) -> int:
         """Where the last start within the frame at the front is, or 0."""

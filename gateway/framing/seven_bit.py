@@ -11,9 +11,10 @@ from typing import Final
 
 from gateway.model import Framed, Framer, Noise
 
-_SEVEN_BITS: Final = bytes(
+SEVEN_BITS: Final = bytes(
     byte & 0x7F if byte.bit_count() % 2 == 0 else byte for byte in range(0x100)
 )
+"""What `translate` makes of each byte."""
 
 
 class SevenBit:
@@ -27,7 +28,7 @@ class SevenBit:
         return self._framer.buffered
 
     def feed(self, data: bytes) -> Sequence[Framed | Noise]:
-        return self._framer.feed(data.translate(_SEVEN_BITS))
+        return self._framer.feed(data.translate(SEVEN_BITS))
 
     def close(self) -> Sequence[Framed | Noise]:
         return self._framer.close()

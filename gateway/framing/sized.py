@@ -4,6 +4,9 @@ A marker may also stand within a frame, or in noise by chance. So where a frame 
 is looked at here too: from a frame that is damaged only the bytes up to the next marker are taken,
 because the rest may be a frame of its own. These bytes are handed out as a frame all the same, so
 that the decoder refuses it and it is counted.
+
+Where there is no marker every byte may begin a frame, and the checksum alone decides: what is not
+undamaged there is noise, a byte at a time.
 """
 
 from collections.abc import Callable
@@ -16,7 +19,7 @@ class Sized(Scanner):
     """`Framer` for a marker and a length.
 
     Args:
-        marker: what each frame begins with.
+        marker: what each frame begins with; without one `valid` is needed.
         header: bytes that `length` needs to see, the marker's included.
         length: the frame's whole length by its header, or None where that cannot be one.
         size_max: the longest frame.
@@ -51,6 +54,8 @@ class Sized(Scanner):
             return None
         data = bytes(buffer[:size])
         if self._valid is not None and not self._valid(data):
+            if not marker:
+                return noise(buffer, 1)
             data = data[: self._next_marker(buffer, size)]
         return Framed(data, len(data))
 

@@ -1,7 +1,10 @@
-"""Frames between flag bytes, where a flag within the data is escaped: HDLC (RFC 1662) and SLIP.
+"""Frames between flag bytes that do not occur within the data: HDLC (RFC 1662), SLIP and COBS.
 
     HDLC  7E ... 7E     7D xx means xx ^ 20
     SLIP  C0 ... C0     DB DC means C0, DB DD means DB        (RFC 1055)
+    COBS  ... 00        n and n - 1 bytes that are not 0, again and again; after each such block
+                        a 0 is meant, but after the last one and where n is FF
+                        (Cheshire and Baker, Consistent Overhead Byte Stuffing, 1999)
 
 One flag may end a frame and begin the next, so what follows a frame needs no flag of its own. What
 precedes the first flag of a stream is noise: nothing tells whether it is whole. A frame's data is
@@ -74,6 +77,21 @@ def _slip_unescape(data: bytes) -> bytes | None:
     return _SLIP_ESCAPE.sub(lambda pair: _SLIP_PAIRS[pair[0]], data)
 
 
+def _cobs_unescape(data: bytes) -> bytes | None:
+    out = bytearray()
+    at = 0
+    while at < len(data):
+        code = data[at]
+        block = data[at + 1 : at + code]
+        if len(block) < code - 1:
+            return None
+        out += block
+        at += code
+        if code < 0xFF and at < len(data):  # noqa: PLR2004 -- the longest block
+            out.append(0)
+    return bytes(out)
+
+
 _HDLC_ESCAPE: Final = re.compile(rb"\x7d.", re.DOTALL)
 _SLIP_ESCAPE: Final = re.compile(rb"\xdb.?", re.DOTALL)
 _SLIP_PAIRS: Final[Mapping[bytes, bytes]] = {b"\xdb\xdc": b"\xc0", b"\xdb\xdd": b"\xdb"}
@@ -91,3 +109,10 @@ class Slip(Stuffed):
 
     def __init__(self, *, size_max: int) -> None:
         super().__init__(0xC0, _slip_unescape, size_max=size_max)
+
+
+class Cobs(Stuffed):
+    """`Framer` for COBS."""
+
+    def __init__(self, *, size_max: int) -> None:
+        super().__init__(0x00, _cobs_unescape, size_max=size_max)

@@ -29,6 +29,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import StoreError
+from gateway.transports.dial import Dialer, TlsSettings
 from gateway.transports.mqtt_connection import (
     BrokerSettings,
     Connection,
@@ -36,7 +37,6 @@ from gateway.transports.mqtt_connection import (
     Receive,
     Subscription,
 )
-from gateway.transports.mqtt_dial import Dialer, TlsSettings
 from gateway.transports.mqtt_packets import Message
 from gateway.transports.mqtt_state import MqttState
 

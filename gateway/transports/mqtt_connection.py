@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, cast
 
 from gateway.errors import TransportError
-from gateway.transports.mqtt_dial import TlsSettings
+from gateway.transports.dial import TlsSettings
 from gateway.transports.mqtt_packets import Message, NotMqttError, PacketReader
 
 READ_BYTES = 16 * 1024

@@ -17,7 +17,6 @@ import fcntl
 import os
 import termios
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
 from typing import NoReturn
@@ -26,9 +25,8 @@ import serial
 import serial_asyncio
 
 from gateway.errors import TransportError
-from gateway.transports.serial_ports import describe, explain, resolve
-
-Write = Callable[[bytes], None]
+from gateway.transports.receiver import Forward, Opened, Receive, Receiver
+from gateway.transports.serial_ports import describe, explain, is_held_by, resolve
 
 OPEN_TIMEOUT_S = 10.0
 """A USB driver whose device hangs gives up after 5 s."""
@@ -60,9 +58,7 @@ class SerialTransport:
         self._settings = settings
         self._opener = _Opener(settings)
 
-    async def run(
-        self, opened: Callable[[Write], None], receive: Callable[[bytes], None]
-    ) -> NoReturn:
+    async def run(self, opened: Opened, receive: Receive) -> NoReturn:
         """Open the port and hand every chunk to `receive` until the port ends.
 
         Raises TransportError, or what `receive` raised. Cancelled or not: the port is closed.
@@ -78,12 +74,15 @@ class SerialTransport:
                 reader.abort()  # takes effect in the loop's next round
             port.close()
 
+    async def is_held_by(self, process: int) -> bool:
+        """Whether the process has the port open."""
+        return is_held_by(process, resolve(self._settings.port))
 
-async def probe(settings: PortSettings) -> str:
-    """Open the port and close it again; returns its path and what is plugged in there."""
-    port = await _Opener(settings).open()
-    port.close()
-    return describe(port.port)
+    async def probe(self) -> str:
+        """Open the port and close it again; returns its path and what is plugged in there."""
+        port = await self._opener.open()
+        port.close()
+        return describe(port.port)
 
 
 class _Port(serial.Serial):  # type: ignore[misc]  # pyserial has no types
@@ -124,57 +123,14 @@ class _Port(serial.Serial):  # type: ignore[misc]  # pyserial has no types
         super().close()
 
 
-class _Receiver(asyncio.Protocol):
-    """Hands chunks on, and knows why they ended."""
-
-    def __init__(self, path: str, receive: Callable[[bytes], None]) -> None:
-        self._path = path
-        self._receive = receive
-        self._loop = asyncio.get_running_loop()
-        self._heard_at_s = self._loop.time()
-        self._ended: asyncio.Future[BaseException] = self._loop.create_future()
-        self._failure = _Forward(self._end_with)
-
-    def data_received(self, data: bytes) -> None:
-        self._heard_at_s = self._loop.time()
-        with self._failure:
-            self._receive(data)
+class _Receiver(Receiver, asyncio.Protocol):
+    """What pyserial-asyncio calls."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
-            problem = TransportError(explain(exc, self._path))
+            problem = TransportError(explain(exc, self._where))
             problem.__cause__ = exc
-            self._end_with(problem)
-
-    async def end(self, silence_timeout_s: float | None) -> BaseException:
-        """Wait for the end of the port, or for too long a silence; returns what to raise."""
-        timeout = silence_timeout_s
-        while True:
-            ended, _ = await asyncio.wait((self._ended,), timeout=timeout)
-            if ended or silence_timeout_s is None:
-                return self._ended.result()
-            timeout = self._heard_at_s + silence_timeout_s - self._loop.time()
-            if timeout <= 0:
-                return TransportError(f"{self._path}: silent for {silence_timeout_s:g} s")
-
-    def _end_with(self, exc: BaseException) -> None:
-        if not self._ended.done():
-            self._ended.set_result(exc)
-
-
-class _Forward:
-    """Hands what its block raises to the one who waits: a callback and a thread can only log it."""
-
-    def __init__(self, to: Callable[[BaseException], None]) -> None:
-        self._to = to
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, exc: BaseException | None, _traceback: object) -> bool:
-        if exc is not None:
-            self._to(exc)
-        return exc is not None
+            self.end_with(problem)
 
 
 class _Opener:
@@ -218,7 +174,7 @@ def _open_into(handover: Future[_Port], settings: PortSettings) -> None:
         with contextlib.suppress(InvalidStateError):
             handover.set_exception(exc)
 
-    with _Forward(fail):
+    with Forward(fail):
         port = _open(settings)
         try:
             handover.set_result(port)

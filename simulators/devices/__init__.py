@@ -114,6 +114,11 @@ def natural(quantity: str, value: float) -> float | bool:
     return int(value) if value == int(value) else value
 
 
+def even_parity(text: bytes) -> bytes:
+    """Return what a line of seven bits and even parity looks like to a reader of eight bits."""
+    return bytes(byte | (byte.bit_count() % 2) << 7 for byte in text)
+
+
 def fill(template: str, names: Mapping[str, str]) -> str:
     """Put names into a topic template with `{location}`, `{device}` and `{field}`."""
     for name, value in names.items():
@@ -140,6 +145,12 @@ def make_device(product: str, name: str, measure: Measure, variant: str) -> Devi
         msg = f"{product} speaks only when asked"
         raise ValueError(msg)  # noqa: TRY004 - the name is wrong, not its type
     return made
+
+
+def decoder_options(product: str, variant: str) -> tuple[str, ...]:
+    """Return what a gateway must be told of a product that it does not know, as lines of TOML."""
+    options: Mapping[str, str] = getattr(_module(product), "OPTIONS", {})
+    return tuple(options.get(variant, "").splitlines())
 
 
 def _module(product: str) -> ModuleType:

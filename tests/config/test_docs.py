@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.config import Config, load
+from gateway.config.ports import Way
 from gateway.config.reference import schema_text, with_reference
 from gateway.config.schema import allowed, node_at, resolved, schema
 from tests.config.conftest import Problems
@@ -50,6 +51,15 @@ def test_an_example_is_valid(example: Path, tmp_path: Path, environ: dict[str, s
 
 def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 3
+
+
+def test_the_sections_shown_for_byte_streams_are_valid(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    page = (ROOT / "docs" / "serial.md").read_text()
+    blocks = re.findall(r"```toml\n(\[\[serial\]\].+?)```", page, flags=re.DOTALL)
+    ways = {loaded(block, tmp_path, environ).serial[0].way() for block in blocks}
+    assert ways == {Way.SERIAL, Way.TCP, Way.RFC2217, Way.COMMAND}
 
 
 def uncommented(text: str) -> str:
@@ -106,7 +116,8 @@ def test_the_default_configuration_is_valid_with_everything_in_force(
 def test_the_reference_is_up_to_date() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     assert page == with_reference(page), REGENERATE
-    assert "| `baudrate` | a whole number from 1 to 4000000 | `9600` |" in page
+    assert '| `baudrate` | a whole number from 1 to 4000000, or "auto" |' in page
+    assert "| `bytesize` | 5, 6, 7 or 8 | `8` |" in page
 
 
 def test_the_schema_is_up_to_date() -> None:

@@ -57,8 +57,8 @@ gateway.nmae: unknown key; did you mean "name"?
 spool.max_bytes: found 500; write a unit: "500MiB"
 spool.commit_interval: found "1m"; allowed: a duration from "10ms" to "1min"; units: ms, s, min, h, d
 influx: unknown key; did you mean "influxdb"?
-serial[0] "mast": port: found "ttyUSB0"; allowed: a path such as "/dev/ttyUSB0", or "usb:VID:PID" \
-or "usb:VID:PID:SERIAL"
+serial[0] "mast": port: found "ttyUSB0"; allowed: a path such as "/dev/ttyUSB0", "usb:VID:PID", \
+"usb:VID:PID:SERIAL", "tcp://host:port", "rfc2217://host:port" or "stdin"
 serial[0] "mast": decoder: found "nmea183"; no such decoder; did you mean "nmea0183"?
 serial[1] "arduino": fields.temp_f.quantity: found "temprature"; no such quantity; \
 did you mean "temperature"?
@@ -66,11 +66,11 @@ serial[1] "arduino": fields.temp_f.max: found -40; allowed: a number that is not
 serial[1] "arduino": fields.p.unit: found "m/s"; pressure is stored in hPa, and this unit does not \
 convert into it
 serial[1] "arduino": fields.q.unit: found "dgC"; no such unit; did you mean "degC"?
-serial[1] "arduino": baudrate: found 9600000; allowed: a whole number from 1 to 4000000
+serial[1] "arduino": baudrate: found 9600000; allowed: a whole number from 1 to 4000000, or "auto"
 serial[1] "arduino": colunms: unknown key; did you mean "columns"?
 serial[2].name: found "mast"; serial[0] has this name already
 serial[2] "mast": port: found "/dev/ttyUSB1"; serial[1] is this port already
-serial[2] "mast": decoder: found "json"; takes MQTT messages only; on a serial port: nmea0183, text
+serial[2] "mast": decoder: found "json"; takes MQTT messages only; on a serial port: asker, nmea0183, text
 mqtt[0] "home": client_id: the environment variable SITE is not set
 mqtt[0] "home": url: found "localhost:1883"; allowed: mqtt://host:port or mqtts://host:port
 mqtt[0] "home": qos: found 2; allowed: 0 or 1; 1 is right also where devices publish with 2: \
@@ -131,7 +131,7 @@ INFLUXDB = '[influxdb]\nversion = {}\nurl = "http://localhost:8086"\n'
         ("serial = 3", ["serial: found 3; allowed: a list of tables, headed [[serial]]"]),
         ("[mqtt]", ["mqtt: found a table; allowed: a list of tables, headed [[mqtt]]"]),
         ("[[spool]]", ["spool: found a list; allowed: a table, headed [spool]"]),
-        ("serial = [1]", ["serial[0]: found 1; allowed: a table with decoder, name, port"]),
+        ("serial = [1]", ["serial[0]: found 1; allowed: a table with decoder, name"]),
         (
             '[console]\nlisten = ":9280"',
             [
@@ -169,6 +169,16 @@ INFLUXDB = '[influxdb]\nversion = {}\nurl = "http://localhost:8086"\n'
                     'serial[0] "s": columns: found a list; the decoder says:'
                     " columns: at least one; separator: one character"
                 )
+            ],
+        ),
+        (
+            (
+                '[[serial]]\nname = "s"\nport = "/dev/a"\ndecoder = "text"\nseparator = ";"\n'
+                'columns = ["", { name = 5 }]'
+            ),
+            [
+                'serial[0] "s": columns[1].name: found 5; the decoder says: it is empty',
+                'serial[0] "s": decoder: found "text"; the decoder says: rows: there are none',
             ],
         ),
     ],

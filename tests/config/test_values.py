@@ -135,12 +135,26 @@ def test_what_is_no_broker_is_refused(problems: Problems, url: str) -> None:
         ("ttyUSB0", False),
         ("usb:403:6001", False),
         ("usb:0403", False),
-        ("tcp://host:1", False),
+        ("tcp://host:1", True),
+        ("rfc2217://ser2net.lan:4000", True),
+        ("tcp://[fe80::1]:65535", True),
+        ("stdin", True),
+        ("tcp://host", False),
+        ("tcp://host:0", False),
+        ("tcp://host:65536", False),
+        ("tcp://host:1/x", False),
+        ("tcp://user@host:1", False),
+        ("tcp://a b:1", False),
+        ("tcp:host:1", False),
+        ("udp://host:1", False),
+        ("stdin2", False),
         ("/dev/tty\\u0000", False),
         ("", False),
     ],
 )
-def test_a_port_is_a_path_or_an_identity(problems: Problems, port: str, *, is_fine: bool) -> None:
+def test_a_port_is_a_path_an_identity_or_an_address(
+    problems: Problems, port: str, *, is_fine: bool
+) -> None:
     text = SERIAL.replace("/dev/ttyS0", port)
     assert [line[:20] for line in problems(text)] == ([] if is_fine else ['serial[0] "s": port:'])
 

@@ -148,6 +148,29 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([found, *arguments], capture_output=True, text=True, check=False)
 
 
+def calls(name: str) -> set[str]:
+    """The system calls of a filter; a set's name begins with @."""
+    if not name.startswith("@"):
+        return {name}
+    members = (line.strip() for line in analyze("syscall-filter", name).stdout.splitlines()[1:])
+    return set().union(*(calls(member) for member in members if member and member[0] != "#"))
+
+
+def test_it_may_start_commands_and_use_the_network() -> None:
+    allowed = calls("@system-service") - calls("@privileged")
+    assert {"execve", "vfork", "clone", "setsid", "pipe2", "kill", "wait4", "connect"} <= allowed
+    assert {"@system-service", "~@privileged"} <= set(UNIT_SETTINGS["SystemCallFilter"])
+    assert "NoExecPaths" not in UNIT_SETTINGS
+    assert {"AF_INET", "AF_INET6"} <= set(the("RestrictAddressFamilies").split())
+
+
+def test_what_a_command_needs_for_usb_is_told_alike() -> None:
+    guide = (ROOT / "docs" / "serial.md").read_text(encoding="utf-8")
+    (extra,) = re.findall(r"```ini\n\[Service\]\n(.+?)```", guide, flags=re.DOTALL)
+    commented = {line.removeprefix("#") for line in UNIT.read_text("utf-8").splitlines()}
+    assert set(extra.splitlines()) <= commented
+
+
 @pytest.mark.integration
 def test_systemd_itself_takes_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from gateway.conformance import check_framer, feed
-from gateway.framing.delimited import LINE_MAX, Lines
+from gateway.framing.delimited import LINE_MAX, Delimited, Lines
 from gateway.model import Framed, Noise, Reason
 
 
@@ -118,3 +118,28 @@ def _summary(items: list[Framed | Noise]) -> tuple[list[Framed], dict[Reason, in
         if isinstance(item, Noise):
             sizes[item.reason] = sizes.get(item.reason, 0) + item.size
     return [item for item in items if isinstance(item, Framed)], sizes
+
+
+def octets() -> Delimited:
+    return Delimited(b"\r\r", size_max=8)
+
+
+def test_frames_that_only_their_end_tells() -> None:
+    check_framer(octets, b"\x00ab\r\r\r\r\xff\r\r", [b"\x00ab\r\r", b"\r\r", b"\xff\r\r"])
+    framer = octets()
+    first, second = framer.feed(b"rest\r\rwhole\r\r")
+    assert (first, second) == (Framed(b"rest\r\r", 6, first=True), Framed(b"whole\r\r", 7))
+    assert framer.close() == []
+    assert framer.feed(b"\r\r") == [Framed(b"\r\r", 2, first=True)]
+
+
+def test_what_is_too_long_for_a_frame_is_noise_up_to_its_end() -> None:
+    whole = b"0123456\r\r"
+    for chunks in ([whole + b"a\r\r"], [bytes([byte]) for byte in whole + b"a\r\r"]):
+        items = list(feed(octets(), chunks))
+        assert items[-1].data == b"a\r\r"
+        assert {item.reason for item in items if isinstance(item, Noise)} == {Reason.OVERSIZE}
+        assert sum(item.size for item in items[:-1]) == len(whole)
+    framer = octets()
+    framer.feed(b"x" * 100)
+    assert framer.buffered == 1  # it may begin the end

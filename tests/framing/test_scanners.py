@@ -9,7 +9,7 @@ from gateway.framing.marked import Marked
 from gateway.framing.scanner import Scanner
 from gateway.framing.seven_bit import SevenBit
 from gateway.framing.sized import Sized
-from gateway.framing.stuffed import Hdlc, Slip
+from gateway.framing.stuffed import Cobs, Hdlc, Slip
 from gateway.model import Framed, Noise, Reason
 
 
@@ -33,6 +33,10 @@ def records() -> Sized:
         size_max=64,
         valid=lambda frame: frame[-1] == sum(frame[:-1]) & 0xFF,
     )
+
+
+LONGEST = bytes(range(1, 255))
+"""Of a block in COBS."""
 
 
 def record(data: bytes) -> bytes:
@@ -59,6 +63,27 @@ def test_a_second_start_begins_the_frame_anew() -> None:
     assert framed(telegrams(), *[bytes([b]) for b in b"<<lost<<found>12"]) == [b"<<found>12"]
 
 
+def marked_sums() -> Marked:
+    """An end, and behind it a byte that can be anything: the sum of all before it."""
+    return Marked(
+        re.compile(rb"<<"),
+        re.compile(rb">.", re.DOTALL),
+        size_max=100,
+        start_max=2,
+        end_max=2,
+        valid=lambda frame: frame[-1] == sum(frame[:-1]) & 0xFF,
+    )
+
+
+def test_a_start_in_the_place_of_a_checksum_begins_the_next_frame() -> None:
+    whole = b"<<ab>" + bytes([sum(b"<<ab>") & 0xFF])
+    tricky = b"<<\x86>\x3c"
+    check_framer(marked_sums, whole + tricky, [whole, tricky])
+    for chunks in ([b"<<ab>" + whole], [b"<<ab>", whole], [b"<<ab><", whole[1:]]):
+        assert framed(marked_sums(), *chunks)[-1] == whole
+    assert framed(marked_sums(), b"<<ab>?" + whole) == [b"<<ab>?", whole]
+
+
 def test_what_is_no_frame_is_noise() -> None:
     assert reasons(sentences(), b"noise$a\nmore") == [(Reason.GARBAGE, 5), (Reason.GARBAGE, 4)]
     assert reasons(telegrams(), b"<", b"<a") == [(Reason.INTERRUPTED, 1), (Reason.GARBAGE, 2)]
@@ -83,6 +108,22 @@ def test_a_frame_cut_short_does_not_take_the_beginning_of_the_next(lost: int) ->
     assert framed(records(), *[bytes([b]) for b in cut + whole])[-1] == whole
 
 
+def test_without_a_marker_the_checksum_alone_tells() -> None:
+    def unmarked() -> Sized:
+        return Sized(
+            b"",
+            header=1,
+            length=lambda header: header[0] if 2 < header[0] < 9 else None,
+            size_max=8,
+            valid=lambda frame: frame[-1] == sum(frame[:-1]) & 0xFF,
+        )
+
+    frame = b"\x04ab\xc7"
+    check_framer(unmarked, frame + frame, [frame, frame])
+    assert framed(unmarked(), b"\x08\xff\x04a" + frame + b"\x05") == [frame]
+    assert reasons(unmarked(), b"\x04ab?" + frame) == [(Reason.GARBAGE, 4)]
+
+
 def test_a_marker_in_the_data_or_in_noise_hides_no_frame() -> None:
     tricky = record(b"BM\x20")
     assert framed(records(), tricky) == [tricky]
@@ -102,16 +143,24 @@ def test_a_damaged_frame_is_handed_out_up_to_the_next_marker() -> None:
     [
         (Hdlc, b"\x7e\x01\x7d\x5e\x7d\x5d\x7e", [b"\x01\x7e\x7d"]),
         (Hdlc, b"\x7e\x01\x7e\x02\x7e", [b"\x01", b"\x02"]),
+        (Cobs, b"\x00\x03\x11\x22\x02\x33\x00", [b"\x11\x22\x00\x33"]),
+        (Cobs, b"\x00\x01\x01\x00\x02\x11\x01\x01\x00", [b"\x00", b"\x11\x00\x00"]),
+        (Cobs, b"\x00\xff" + LONGEST + b"\x02\x01\x00", [LONGEST + b"\x01"]),
+        (Cobs, b"\x00\xff" + LONGEST + b"\x00", [LONGEST]),
         (Slip, b"\xc0\x01\xdb\xdc\xdb\xdd\xdb\xdd\xc0\xc0\x02\xc0", [b"\x01\xc0\xdb\xdb", b"\x02"]),
     ],
 )
-def test_frames_with_flags(framer: type[Hdlc | Slip], stream: bytes, frames: list[bytes]) -> None:
-    check_framer(lambda: framer(size_max=50), stream, frames)
+def test_frames_with_flags(
+    framer: type[Cobs | Hdlc | Slip], stream: bytes, frames: list[bytes]
+) -> None:
+    check_framer(lambda: framer(size_max=300), stream, frames)
 
 
 def test_what_precedes_the_first_flag_is_noise_and_what_is_broken_too() -> None:
     slip = Slip(size_max=50)
     assert framed(slip, b"part\xc0whole\xc0br\xdboken\xc0again\xc0") == [b"whole", b"again"]
+    cobs = Cobs(size_max=50)
+    assert framed(cobs, b"\x09part\x00\x06whole\x00\x09short\x00\x02x\x00") == [b"whole", b"x"]
     hdlc = Hdlc(size_max=50)
     assert framed(hdlc, b"\x7eabort\x7d\x7ewhole\x7e") == [b"whole"]
 

@@ -81,20 +81,21 @@ class GatewayProcess:
             )
         self.config.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
 
-    def start(self) -> None:
-        """Start it; it may not be ready yet."""
+    def start(self, stdin: int | None = None) -> None:
+        """Start it, perhaps with a standard input of its own; it may not be ready yet."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *self._program, "run", "--config", str(self.config)],
                 cwd=ROOT,
+                stdin=stdin,
                 stdout=log,
                 stderr=log,
             )
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, stdin: int | None = None) -> Iterator[None]:
         """Start it; at the end it is gone, come what may."""
-        self.start()
+        self.start(stdin)
         try:
             yield
         finally:

@@ -43,6 +43,17 @@ DEVICES = """
 name = "dark"
 url = "mqtt://{address}"
 subscribe = [{{ topic = "a/{{device}}", decoder = "json" }}]
+
+[[serial]]
+name = "bridge"
+port = "tcp://{address}"
+decoder = "text"
+
+[[serial]]
+name = "server"
+port = "rfc2217://{address}"
+decoder = "sml"
+baudrate = "auto"
 """
 
 

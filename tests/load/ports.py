@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gateway.console.status import Status
 from gateway.devices import devices
-from simulators.devices import Device, Quantity, Senses, make_device
+from simulators.devices import Device, Quantity, Senses, decoder_options, make_device
 from simulators.devices.text import Form, Style, TextDevice
 from simulators.world import Climate, World
 from tests.integration.influxd import Influxd
@@ -37,7 +37,6 @@ class Product:
     decoder: str
     variant: str = ""
     baudrate: int = 0
-    options: str = ""
 
     @property
     def speed(self) -> int:
@@ -45,7 +44,20 @@ class Product:
         return self.baudrate or devices()[self.decoder].baudrates[0]
 
 
-PRODUCTS = (Product("text", "json", 115_200),)
+PRODUCTS = (
+    Product("text", "json", 115_200),
+    Product("nmea0183", "boat"),
+    Product("vedirect", "mppt_hex"),
+    Product("pms"),
+    Product("sds011"),
+    Product("sml", "smarty"),
+    Product("dsmr", "v5"),
+    Product("iec62056", "d0"),
+    Product("teleinfo", "standard", 9_600),
+    Product("teleinfo", "historic"),
+    Product("rtl_433", baudrate=115_200),
+    Product("frames", baudrate=9_600),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,8 @@ class Speaker:
         """The gateway's configuration of it."""
         return (
             f'[[serial]]\nname = "{self.name}"\nport = "{self.path}"\n'
-            f'baudrate = {self.speed}\ndecoder = "{self.product.decoder}"\n{self.product.options}\n'
+            f'baudrate = {self.speed}\ndecoder = "{self.product.decoder}"\n'
+            + "\n".join(decoder_options(self.product.decoder, self.product.variant))
         )
 
 
@@ -192,7 +205,7 @@ def _differences(speakers: Sequence[Speaker], status: Status) -> list[str]:
     found = []
     for each in speakers:
         counts = status["ledger"]["sources"][each.name]["counts"]
-        understood = counts["decoded"] + counts["state"]
+        understood = counts["decoded"] + counts["state"] + counts["repeated_frames"]
         if understood != each.recital.frames or counts["bytes_noise"]:
             losses = [x for x in status["ledger"]["losses"] if x["source"] == each.name]
             found.append(f"{each.name}: {understood} of {each.recital.frames} frames, {losses[:3]}")

@@ -139,6 +139,13 @@ def test_the_configuration_reads_the_devices() -> None:
     }
 
 
+def test_a_device_may_be_reached_over_tcp() -> None:
+    text = '[[serial]]\nname = "a"\nlisten = "{}"\n'
+    for address in ("127.0.0.1:4001", "[::1]:4001"):
+        (entry,) = tomllib.loads(configuration(read(text.format(address))))["serial"]
+        assert entry == {"name": "a", "port": f"tcp://{address}", "decoder": "text"}
+
+
 def test_the_command_line_overrules_the_broker() -> None:
     text = '[[mqtt]]\nname = "a"\ntopic = "a"\n'
     assert read(text, "mqtt://other").broker_url == "mqtt://other"
@@ -196,6 +203,8 @@ def test_all_mistakes_are_listed_with_their_place() -> None:
         ('[[serial]]\nname = "a"\n[[serial]]\nname = "a"', "name 'a': used more than once"),
         ('[[serial]]\nname = "a"\nform = "number"', "exactly one quantity"),
         ('[[serial]]\nname = "a"\nnewline = "x"', "newline: found 'x'"),
+        ('[[serial]]\nname = "a"\nlisten = ":1"', "listen: found ':1', expected host:port"),
+        ('[[serial]]\nname = "a"\nlisten = "a:1"\ncount = 2', "listen: one device only"),
         ('[[serial]]\nname = "a"\ninterval = "0s"', "interval: found '0s'"),
         ('[[serial]]\nname = "a"\nquantities = {}', "expected at least one"),
         ('[[serial]]\nname = "a"\nquantities = { power = "sequence" }', "'sequence' is taken"),

@@ -40,6 +40,7 @@ RANGES = {
     "course": (0.0, 360.0),
     "depth": (0.3, 30.0),
     "water_temperature": (5.0, 25.0),
+    "weight": (0.0, 50.0),
 }
 
 

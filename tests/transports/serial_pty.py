@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from gateway.edges import Port
 from gateway.errors import TransportError
 from gateway.transports.serial import PortSettings, SerialTransport
 
@@ -39,6 +40,7 @@ class Listener:
     def __init__(self) -> None:
         self.received = b""
         self.opened = asyncio.Event()
+        self.write: Callable[[bytes], None]
         self.ended: asyncio.Task[NoReturn]
         self._arrived = asyncio.Event()
 
@@ -68,7 +70,7 @@ class Listener:
 
 @asynccontextmanager
 async def listening(
-    port: str | PortSettings | SerialTransport,
+    port: str | PortSettings | Port,
     receive: Callable[[bytes], None] | None = None,
     when_open: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Listener]:
@@ -77,7 +79,8 @@ async def listening(
     transport = SerialTransport(port) if isinstance(port, PortSettings) else port
     listener = Listener()
 
-    def opened(_write: Callable[[bytes], None]) -> None:
+    def opened(write: Callable[[bytes], None]) -> None:
+        listener.write = write
         listener.opened.set()
         when_open()
 

@@ -13,7 +13,7 @@ import serial
 
 from gateway.errors import TransportError
 from gateway.transports import serial as transport_module
-from gateway.transports.serial import PortSettings, SerialTransport, probe
+from gateway.transports.serial import PortSettings, SerialTransport
 from gateway.transports.serial_ports import FILES_PER_PORT
 from tests.transports.serial_pty import PATIENCE_S, Device, descriptors, descriptors_of, listening
 
@@ -180,10 +180,10 @@ async def test_what_opened_raises_closes_the_port(device: Device) -> None:
 
 
 async def test_probe_opens_and_closes(device: Device) -> None:
-    assert await probe(PortSettings(device.path, 9600)) == device.path
+    assert await SerialTransport(PortSettings(device.path, 9600)).probe() == device.path
     assert descriptors_of(device.path) == 0
     with pytest.raises(TransportError, match="no such port"):
-        await probe(PortSettings("/dev/does-not-exist", 9600))
+        await SerialTransport(PortSettings("/dev/does-not-exist", 9600)).probe()
 
 
 class SlowDriver:
@@ -246,4 +246,4 @@ async def test_a_bug_while_opening_surfaces(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(transport_module, "_open", broken)
     with pytest.raises(LookupError, match="a bug"):
-        await probe(PortSettings("/dev/ttyUSB0", 9600))
+        await SerialTransport(PortSettings("/dev/ttyUSB0", 9600)).probe()

@@ -1,4 +1,4 @@
-"""A TCP or TLS connection to a broker, in bounded time, and words for why there is none.
+"""A TCP or TLS connection in bounded time, or words for why there is none.
 
 Cancelled or out of time, nothing is left behind but, at worst, one look-up of the host's name:
 `getaddrinfo` can hang for minutes and cannot be interrupted. It runs in a daemon thread, so that it
@@ -47,7 +47,7 @@ class Dialer:
         """Connect `protocol` to the first address that answers. Raises TransportError."""
         loop = asyncio.get_running_loop()
         context = _tls_context(self._tls) if self._tls else None
-        addresses = await self._look_up()
+        addresses = await self.look_up()
         problem = "the name has no address"
         for address in addresses:
             try:
@@ -74,7 +74,8 @@ class Dialer:
                 return
         raise TransportError(f"cannot connect to {self.where}: {problem}")
 
-    async def _look_up(self) -> Sequence[str]:
+    async def look_up(self) -> Sequence[str]:
+        """The host's addresses. Raises TransportError."""
         lookup = self._lookup
         if lookup is None or lookup.done():
             lookup = self._lookup = _start_look_up(self._host, self._port)

@@ -1,4 +1,4 @@
-"""Getting through to a broker takes bounded time, and giving up leaves nothing behind."""
+"""Getting through to a host takes bounded time, and giving up leaves nothing behind."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import TransportError
-from gateway.transports.mqtt_dial import Dialer, TlsSettings
+from gateway.transports.dial import Dialer, TlsSettings
 
 LOOPBACK = "127.0.0.1"
 
