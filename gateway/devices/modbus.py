@@ -35,5 +35,5 @@ DEVICE = Device(
     decoder=_decoder,
     framer=RtuFramer,
     options=frozenset({"devices"}),
-    baudrates=(9_600, 19_200, 2_400, 115_200, 4_800, 38_400, 57_600, 1_200),
+    baudrates=(9_600, 2_400, 19_200, 115_200, 38_400, 4_800),
 )

@@ -117,9 +117,10 @@ class Station:
         return self._grid.due_s + self._grid.interval_s
 
     def begin(self, now_s: float) -> None:
-        """The line was opened."""
+        """The line was opened: whoever rests is tried at once."""
         self._beat = self._owed = None
         self._hold_s = now_s
+        self.standing.until_s = min(self.standing.until_s, now_s)
         self._grid.begin(now_s)
 
     def ask(self, now_s: float, patience_s: float) -> Block:

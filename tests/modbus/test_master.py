@@ -4,9 +4,11 @@ from itertools import pairwise
 
 import pytest
 
+from simulators import virtual_time
 from simulators.bus import Bus
 from simulators.devices import Reply
 from tests.modbus.bench import SILENCE, Asked, Numbers, Point, Run, bus, numbers, play
+from tests.polled import Line
 
 FAR = 500
 """Too far from register 0 to be read with it."""
@@ -86,6 +88,19 @@ def test_a_dead_device_is_tried_ever_less_often_and_is_back_with_its_first_answe
     assert run.intervals("d1")[1:] == pytest.approx([1.0] * (len(run.points) - 2))
     assert run.intervals("d1")[0] > 0.5
     assert not run.problems
+
+
+def test_whoever_rests_is_tried_at_once_when_the_line_is_opened_again() -> None:
+    device = Numbers(rule=lambda asked: SILENCE if asked.at_s < 100 else None)
+
+    async def main() -> int:
+        options = {"devices": [numbers(0)]}
+        line = Line("modbus", device.receive, baudrate=9600, options=options)
+        await line.run(100.5)
+        await line.run(0.9)
+        return len(await line.observations())
+
+    assert virtual_time.run(main()) == 1
 
 
 def test_a_dead_device_is_named() -> None:
