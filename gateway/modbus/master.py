@@ -9,7 +9,7 @@ TRIAL_WAIT_S is made anyhow. A device that takes longer than that is known by it
 it is tried once more, with all of its time.
 
 What is heard and was not asked for is another master, a late answer, or our own request, which some
-half-duplex adapters repeat.
+half-duplex adapters repeat. Who never asks, as with a capture, listens to others (`listening`).
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from math import inf
 from typing import Final, NamedTuple
 
 from gateway.asking import Poll, Request
+from gateway.modbus.listening import Listener
 from gateway.modbus.pdu import UNREACHABLE, Refusal, Span
 from gateway.modbus.station import Station, StationSettings
 from gateway.modbus.wires import Message, Wire
@@ -55,6 +56,8 @@ class Master:
             )
             for number, each in enumerate(settings)
         ]
+        self._listener: Listener | None = Listener(settings)
+        """Until the line is opened for us to ask."""
         self._asked: _Asked | None = None
         self._outcome: Poll | None = None
         self._echoes = False
@@ -66,7 +69,7 @@ class Master:
     # ------------------------------------------------------------------ asking
 
     def begin(self, now_s: float) -> None:
-        self._asked = self._outcome = self._other = None
+        self._listener = self._asked = self._outcome = self._other = None
         self._wire.restart()
         for station in self._stations:
             station.begin(now_s)
@@ -119,17 +122,24 @@ class Master:
         message = self._wire.open(frame.data)
         if isinstance(message, Malformed):
             return message
-        is_due = asked is not None and self._outcome is None and not self._is_for_other(message)
-        if asked is None or not is_due or not self._wire.answers(asked.message, message):
-            return self._overheard(message)
-        answer = asked.span.answer(message.pdu)
-        if answer is None:
+        if self._listener is not None:
+            return self._listener.hear(message)
+        answer = self._answer(message)
+        if asked is None or answer is None:
             return self._overheard(message)
         if isinstance(answer, Refusal):
             return self._refused(asked, answer)
         self._outcome = Poll.ANSWERED
         reading = asked.station.take(answer)
         return Decoded([reading]) if reading else Learned()
+
+    def _answer(self, message: Message) -> bytes | Refusal | None:
+        """What it says to what we asked; None: it is none of our business."""
+        asked = self._asked
+        if asked is None or self._outcome is not None or self._is_for_other(message):
+            return None
+        answers = self._wire.answers(asked.message, message)
+        return asked.span.answer(message.pdu) if answers else None
 
     def _refused(self, asked: _Asked, refusal: Refusal) -> Verdict:
         self._outcome = Poll.EXCEPTION

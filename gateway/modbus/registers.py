@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-from gateway.modbus.pdu import Table
+from gateway.modbus.pdu import Span, Table
 
 Order = Literal["big", "little"]
 
@@ -73,6 +73,11 @@ class Register:
     @property
     def end(self) -> int:
         return self.address + self.count
+
+    def is_within(self, span: Span) -> bool:
+        """Whether an answer to the span has all of it."""
+        inside = span.start <= self.address and self.end <= span.end
+        return inside and self.table is span.table
 
     def value(self, data: bytes) -> float | bool:
         """The value of its bytes; NaN where it has none."""

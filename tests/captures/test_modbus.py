@@ -61,6 +61,20 @@ def test_our_request_is_that_of_the_document_and_its_answer_is_understood() -> N
     assert found == {"v": pytest.approx(truth, rel=1e-6)}
 
 
+def test_a_capture_of_another_master_s_conversation_is_read() -> None:
+    options = {"devices": [{"name": "d", "address": 1, "template": "sdm630"}]}
+    stream = frame("sdm630_doc_request_volts1") + frame("sdm630_doc_response_volts1")
+    decoder = devices()["modbus"].make_decoder(options)
+    (framed,) = (
+        verdict
+        for item in feed(RtuFramer(), [stream])
+        if isinstance(item, Framed)
+        and isinstance(verdict := decoder.decode(Frame(item.data, 0)), Decoded)
+    )
+    truth = frames()["sdm630_doc_response_volts1"]["truth"]["voltage_l1_V"]
+    assert framed.readings[0].values == {"voltage_l1": pytest.approx(truth, rel=1e-6)}
+
+
 def test_a_charge_controller_s_battery_voltage() -> None:
     (template,) = (r for r in TEMPLATES["epever"].registers if r.name == "battery_voltage")
     register = {"name": "v", "register": template.address, "table": "input", "scale": 0.01}
