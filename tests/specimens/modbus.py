@@ -68,7 +68,6 @@ VECTORS = [
         {"devices": [{"name": "d", "address": 254, "template": "senseair_s8"}]},
         checksummed=True,
     ),
-    Vector(framed("11 83 02"), [], MIXED, checksummed=True),
 ]
 
 SPECIMEN = Specimen("modbus", VECTORS, valid=valid)
