@@ -22,8 +22,9 @@ What becomes of it: `rssi` and `snr` are kept, in dB; the former is relative to 
 scale and no dBm. Modulation, frequency, noise, protocol and copy numbers say nothing of the device
 and are left out. A message without anything else is an event by itself: `event` is 1. Numbers that
 rtl_433 hands through as the device's own code, under a name that would mean a quantity, end in
-`_raw`. The time is that of the receiver; without a zone, and none is the default, it counts only
-where `timezone` says which one it is.
+`_raw`. `battery_ok` is left out beside `battery_pct`, which says more. The time is that of the
+receiver; without a zone, and none is the default, it counts only where `timezone` says which one it
+is.
 
 Measurement: `weather` where there is wind, rain or light, else `air_quality`, `electricity` or
 `climate` by what there is, else `sensor`; tyres are `sensor`.
@@ -72,9 +73,16 @@ _COPY_NUMBERS: Final = frozenset(
 )
 _NO_CONTENT: Final = _IDENTITY | _LEVELS.keys() | _RADIO | _COPY_NUMBERS | {"time"}
 _CODES: Final = frozenset(
-    {"battery", "battery_level", "booster_battery"}
+    {"battery", "battery_level", "booster_battery", "maybe_battery"}
     | {"flow_rate", "level", "soil_rssi", "uv", "volume"}
 )
+_CODES_OF: Final = {
+    "CurrentCost-Counter": "power0",
+    "CurrentCost-EnviRCounter": "power0",
+    "ELV-EM1000": "current",
+    "Proflame2-Remote": "power",
+}
+"""By model: impulses, impulses, pulses per interval, and on or off."""
 _MEASUREMENTS: Final = {
     "weather": ("wind_", "rain", "uvi", "uv_index", "light_", "lux", "strike_", "storm_"),
     "air_quality": ("pm1", "pm2", "pm4", "estimated_pm", "co2", "hcho"),
@@ -142,7 +150,10 @@ def _clock_ns(event: Mapping[str, Json]) -> int | None:
 
 def _values(event: Mapping[str, Json], content: Mapping[str, Json]) -> dict[str, Json]:
     """What is stored of the event, and the time."""
-    values = {f"{n}_raw" if n in _CODES else n: value for n, value in content.items()}
+    code = _CODES_OF.get(str(event["model"]))
+    values = {f"{n}_raw" if n in _CODES or n == code else n: v for n, v in content.items()}
+    if "battery_pct" in values:
+        values.pop("battery_ok", None)
     values = values or {"event": True}
     return values | {name: event[name] for name in ("time", *_LEVELS) if name in event}
 
