@@ -12,8 +12,8 @@ moving the decimal point in the text: 01.005 kW are 1005.0 W, not 1004.999999999
 
 Real meters: blanks stand around a number, E is left out of what is instantaneous (32.7 for 32.7.0,
 both Landis+Gyr). The `*` is missing (Fluvius): where no checksum proves the telegram, that may as
-well be a damage, and is one. No number has a unit (eHZ of EMH and Hager): energies are then in kWh
-or kvarh, if they have decimals.
+well be a damage, and is one. No number has a unit (eHZ of EMH and Hager, Pafal): energies are then
+in kWh or kvarh, if they have decimals. All registers are of period 00 (Pafal, Apator): it is now.
 
 Limits: any other number without a unit is none, but for power factors: W or kW, nobody knows.
 Values of earlier billing periods (F other than 255) are left out.
@@ -38,6 +38,7 @@ _NUMBER: Final = re.compile(
 _REGISTER: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?")
 
 _NOW: Final = "255"
+_FIRST_PERIOD: Final = "00"
 _UNSAID: Final = 255
 _MEASURED_MAX: Final = 93
 """C of what is measured; from 94 on it is about the meter."""
@@ -142,12 +143,13 @@ def electricity(sets: Sequence[DataSet], *, proven: bool) -> Electricity:
     found: dict[Register, float] = {}
     out = Electricity({}, {}, [])
     has_units = any("*" in value for data in sets for value in data.values)
-    for data in sets:
-        plan = None if data.period else _plan(data.code)
+    planned = [(data, plan) for data in sets if (plan := _plan(data.code))]
+    period = _FIRST_PERIOD if all(data.period for data, _ in planned) else ""
+    for data, plan in planned:
         text = data.values[0]
         if len(data.values) > 1:  # the other one is a time stamp
             text = next((value for value in data.values if "*" in value), text)
-        if plan is None or plan.register in found or not text:
+        if data.period != period or plan.register in found or not text:
             continue
         number, unit = read_number(text, proven=proven) or ("", "")
         exponent = _exponent(unit, plan.unit) if number else None

@@ -100,8 +100,7 @@ class Iec62056Decoder:
         if not end or (behind.strip(b"\r\n") and not answer):
             return Malformed(Reason.SYNTAX, data[:EXAMPLE_BYTES])
         sets, unreadable = read_lines(lines)
-        present = [each for each in sets if not each.period]
-        reading, problems = _reading(present, proven=bool(answer))
+        reading, problems = _reading(sets, proven=bool(answer))
         malformed = [Malformed(Reason.SYNTAX, m[:EXAMPLE_BYTES]) for m in (*unreadable, *problems)]
         if malformed and not answer:
             return malformed[0]
@@ -121,7 +120,8 @@ def _reading(sets: Sequence[DataSet], *, proven: bool) -> tuple[Reading | None, 
     electric = electricity(registers, proven=proven)
     values: dict[str, Value] = dict(electric.values)
     units = electric.units
-    for each in sets:
+    present = [each for each in sets if not each.period]
+    for each in present:
         field, dimension = _HEAT.get(each.code, ("", ""))
         number, unit = read_number(each.values[0]) or ("", "")
         known = find_unit(unit) if field and unit else None
@@ -130,7 +130,7 @@ def _reading(sets: Sequence[DataSet], *, proven: bool) -> tuple[Reading | None, 
     problems = [text.encode() for text in electric.unreadable]
     if not values:
         return None, problems
-    return Reading(values, units, _identity(sets), "energy_meter"), problems
+    return Reading(values, units, _identity(present), "energy_meter"), problems
 
 
 def _identity(sets: Sequence[DataSet]) -> str:

@@ -173,6 +173,15 @@ def test_energy_without_a_unit_is_in_kilowatt_hours_where_it_has_decimals() -> N
     assert reading(pushed(*lines, "1-0:36.7.0*255(1*W)")).values == {"power_l1": 1.0}
 
 
+def test_period_00_is_now_where_nothing_else_is() -> None:
+    lines = ("0.0.0(4711)", "0.2.0(1.2)", "1.8.0*00(012345.67)", "2.8.0*00(000123.45)", "F.F(00)")
+    found = reading(answer(*lines, "0.2.2(:::::G11)"))
+    assert found.values == {"energy_import": 12345.67, "energy_export": 123.45}
+    assert found.device == "4711"
+    now = reading(answer(*lines, "1.8.0*01(1.5)", "1.8.1*255(20000.5)"))
+    assert now.values == {"energy_import_t1": 20000.5}
+
+
 @pytest.mark.parametrize("text", ["  231*V", "231 *V", "231* V "])
 def test_blanks_around_a_number_are_no_harm(text: str) -> None:
     assert reading(pushed(f"1-0:32.7.0*255({text})")).values == {"voltage_l1": 231.0}
