@@ -9,7 +9,8 @@ r"""DSMR P1: the customer port of smart meters in the Netherlands, Belgium, Swed
     0-1:24.2.1(240501115500S)(00078.901*m3)
     !1A2B                                 CRC-16/ARC of everything from / to !
 
-Port: 115200 baud, 8N1 (v5) or 7E1 (v4); 9600 7E1 before v4. Parity bits are taken off.
+Port: 115200 baud, 8N1 (v5) or 7E1 (v4); 9600 7E1 before v4. Parity bits are taken off. On a line of
+eight bits, texts may have them all (Hungary fills the message with FF).
 
 CRC: v2.2 and v3 have none, so that every line of theirs must be readable; since v4 there are time
 and version, and a telegram that has them and no CRC is damaged. The CRC may be in small letters,
@@ -68,6 +69,12 @@ _LAST: Final = re.compile(rb"![0-9A-Fa-f]{0,4}\r?\Z")
 _TELEGRAM: Final = re.compile(
     rb"(/[A-Za-z]{3}[0-9A-Z-][^\r\n]*\r?\n(.*)!)([0-9A-Fa-f]{0,4})\0?\r?\n?", re.DOTALL
 )
+_PROVEN: Final = bytes(
+    byte if byte in b"\r\n" or 0x20 <= byte < 0x7F else ord("?")  # noqa: PLR2004 -- ASCII
+    for byte in range(0x100)
+)
+"""What `translate` makes of each byte behind a good CRC: only texts, left out, have others."""
+
 _CIPHERED: Final = b"\xdb\x08"
 _CIPHERED_HEAD: Final = re.compile(rb"\xdb\x08.{8}\x82(..)[\x20-\x3f]", re.DOTALL)
 _CIPHERED_HEAD_SIZE: Final = 14
@@ -128,13 +135,20 @@ class P1Framer(Scanner):
         if ciphered == 0:
             return _ciphered(buffer)
         if ciphered < 0:
-            return self._text.step(buffer.translate(SEVEN_BITS), ended=ended)
-        before = buffer[:ciphered].translate(SEVEN_BITS)
-        return self._text.step(before, ended=True) or noise(buffer, 1, Reason.INTERRUPTED)
+            return self._telegram(buffer, ended=ended)
+        before = self._telegram(buffer[:ciphered], ended=True)
+        return before or noise(buffer, 1, Reason.INTERRUPTED)
 
     def restart(self) -> None:
         super().restart()
         self._text.restart()
+
+    def _telegram(self, buffer: bytearray, *, ended: bool) -> Framed | Noise | None:
+        """Text; its first character shows whether the line is 7E1, for it would have bit 7 set."""
+        item = self._text.step(buffer.translate(SEVEN_BITS), ended=ended)
+        if isinstance(item, Framed) and buffer.startswith(b"/"):
+            return item._replace(data=bytes(buffer[: item.size]))
+        return item
 
 
 def _ciphered(buffer: bytearray) -> Framed | Noise | None:
@@ -161,7 +175,7 @@ class DsmrDecoder:
         covered, body, crc = telegram.groups()
         if crc and not _is_right(int(crc, 16), covered):
             return Malformed(Reason.CHECKSUM, data[:EXAMPLE_BYTES])
-        sets, unreadable = read_lines(body)
+        sets, unreadable = read_lines(body.translate(_PROVEN) if crc else body)
         if not crc and any((each.source, each.code) in _SINCE_V4 for each in sets):
             return Malformed(Reason.CHECKSUM, data[:EXAMPLE_BYTES])
         readings, problems = _readings(sets, proven=bool(crc))

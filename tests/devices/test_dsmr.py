@@ -19,7 +19,7 @@ from gateway.model import (
     Verdict,
 )
 from simulators.devices.dsmr import MODELS, make
-from tests.specimens.dsmr import AT_NOON, V5, V22, telegram
+from tests.specimens.dsmr import AT_NOON, V5, V22, crc16, telegram
 from tests.test_normalize import Bench
 
 PARITY = bytes(byte | (byte.bit_count() % 2) << 7 for byte in range(0x80))
@@ -156,6 +156,16 @@ def test_an_endless_telegram_is_given_up() -> None:
 
 def test_parity_bits_are_taken_off() -> None:
     assert frames(V5.translate(PARITY.ljust(0x100)), V22) == [V5, V22]
+
+
+def test_a_line_of_eight_bits_may_carry_texts_that_are_not_ascii() -> None:
+    text = telegram("1-0:1.8.0(1.5*kWh)", "0-0:96.13.0(x)")[:-6].replace(b"x", b"\xff\x81\0" * 300)
+    data = text + b"%04X\r\n" % crc16(text)
+    assert frames(data, V5) == [data, V5]
+    assert frames(*(bytes([byte]) for byte in data)) == [data]
+    found = decoded(data)
+    assert [each.values for each in found.readings] == [{"energy_import": 1.5}]
+    assert not found.malformed
 
 
 @pytest.mark.parametrize("identification", ["/XYZ9 1234", "/XYZ5A-METER", "/XYZ-HEAT", "/xyz5\\A"])
