@@ -31,6 +31,7 @@ WORDS = {
     "durations",
     "asking",
     "nearest",
+    "names",
 }
 CORE = {
     "catalogue",
@@ -47,6 +48,7 @@ CORE = {
     "labels",
     "meter_text",
     "obis",
+    "modbus",
     "baudrates",
     "options",
     "layouts",
@@ -59,6 +61,7 @@ EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "autobaud", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
+    "cli_decode",
     "cli_options",
     "cli_spool",
     "output",
@@ -73,6 +76,8 @@ SHELL = {
     "console",
     "check",
     "conformance",
+    "decode",
+    "decoders",
     "demo",
     "demo_servers",
     "export",

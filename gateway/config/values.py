@@ -28,9 +28,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gateway.durations import DURATIONS, Scale
+from gateway.names import label, measurement, name
 
 SECRET_BYTES_MAX: Final = 65_536
-LABEL_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class Context:
 
     folder: Path
     home: Path
+
+    def resolve(self, text: str) -> Path:
+        if text == "~" or text.startswith("~/"):
+            return self.home / text[2:]
+        return self.folder / text
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,25 +168,13 @@ MqttUrl = Annotated[
 ]
 
 
-def _label(text: str) -> str:
-    if not text or len(text) > LABEL_MAX or not text.isprintable() or text != text.strip():
-        raise ValueError(f"allowed: 1 to {LABEL_MAX} printable characters, no space at either end")
-    if text.endswith("\\"):
-        raise ValueError("allowed: text that does not end with a backslash (InfluxDB)")
-    return text
-
-
-def _name(text: str) -> str:
-    if text.startswith("_") or text == "time":
-        raise ValueError('InfluxDB keeps "time" and names that begin with "_" for itself')
-    return _label(text)
-
-
-Label = Annotated[str, AfterValidator(_label)]
+Label = Annotated[str, AfterValidator(label)]
 """What may stand as a tag's value or an entry's name."""
 
-Name = Annotated[str, AfterValidator(_name)]
-"""What may stand as the name of a measurement, tag or field."""
+Name = Annotated[str, AfterValidator(name)]
+"""What may stand as the name of a tag or field."""
+
+Measurement = Annotated[str, AfterValidator(measurement)]
 
 
 def _whole(value: object) -> object:
@@ -199,11 +192,7 @@ def path_from(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("allowed: a path")
     context = info.context
-    if not isinstance(context, Context):
-        return Path(value)
-    if value == "~" or value.startswith("~/"):
-        return context.home / value[2:]
-    return context.folder / value
+    return context.resolve(value) if isinstance(context, Context) else Path(value)
 
 
 def _readable(value: object, info: ValidationInfo) -> Path:
@@ -212,20 +201,28 @@ def _readable(value: object, info: ValidationInfo) -> Path:
     return path
 
 
+def _there(value: object, info: ValidationInfo) -> Path:
+    path = path_from(value, info)
+    if not path.is_dir():
+        raise ValueError(f"no such folder{_RELATIVE}")
+    return path
+
+
 def _read(path: Path, size: int) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(size)
     except FileNotFoundError:
-        words = "no such file (a relative path starts at the folder of the configuration)"
-        raise ValueError(words) from None
+        raise ValueError(f"no such file{_RELATIVE}") from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
 
 
+_RELATIVE: Final = " (a relative path starts at the folder of the configuration)"
 _PATH_SCHEMA: Final = WithJsonSchema({"type": "string", "title": "a path"})
 
 Folder = Annotated[Path, BeforeValidator(path_from), _PATH_SCHEMA]
+FolderThere = Annotated[Path, BeforeValidator(_there), _PATH_SCHEMA]
 ReadableFile = Annotated[Path, BeforeValidator(_readable), _PATH_SCHEMA]
 
 

@@ -1,4 +1,4 @@
-"""docs/devices: the configuration works, and every option and field is explained."""
+"""docs/devices: the index, configurations that work, and every option and field explained."""
 
 import re
 from pathlib import Path
@@ -10,28 +10,56 @@ from gateway.devices import devices
 from tests.specimens import specimens
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "devices"
-NAMES = ("pms", "sds011", "sps30", "mhz19", "nmea0183", "vedirect")
+GENERAL = {"text", "json", "value"}
+"""They stand on the page of decoders."""
+SHARED = {"modbus_tcp": "modbus"}
+FREE = {"frames", "rtl_433", "modbus", "modbus_tcp"}
+"""Their fields are whatever the user or the sensor says."""
 SHORT = re.compile(r"`(_\w+)`")
+TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_configuration_works(name: str, tmp_path: Path) -> None:
-    page = (FOLDER / f"{name}.md").read_text()
-    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    path = tmp_path / "gateway.toml"
-    path.write_text(example)
-    (entry,) = load(path, environ={"HOME": "/home/pi"}).serial
-    assert entry.decoder == name
-    assert entry.baudrate == devices()[name].baudrates[0]
+def page(name: str) -> str:
+    return "../decoders.md" if name in GENERAL else f"{SHARED.get(name, name)}.md"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_options_and_fields_are_explained(name: str) -> None:
-    page = (FOLDER / f"{name}.md").read_text()
-    assert f"# `{name}`" in page
-    assert all(f"| `{option}` |" in page for option in devices()[name].options)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.md")), ids=lambda path: path.stem)
+def test_the_configurations_work(path: Path, tmp_path: Path) -> None:
+    examples = TOML.findall(path.read_text())
+    assert examples or path.stem == "README"
+    for example in examples:
+        file = tmp_path / "gateway.toml"
+        file.write_text(example)
+        config = load(file, environ={"HOME": "/home/pi"})
+        used = {entry.decoder for entry in config.serial}
+        used |= {wanted.decoder for entry in config.mqtt for wanted in entry.subscribe}
+        assert path.name in {page(name) for name in used}
+
+
+@pytest.mark.parametrize("name", sorted(set(devices()) - GENERAL))
+def test_options_are_explained(name: str) -> None:
+    text = (FOLDER / page(name)).read_text()
+    assert f"`{name}`" in text
+    assert [o for o in devices()[name].options if not re.search(rf"`{o}(`| = )", text)] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(devices()) - GENERAL - FREE))
+def test_fields_are_explained(name: str) -> None:
+    text = (FOLDER / page(name)).read_text()
     fields = {field for v in specimens()[name].vectors for r in v.readings for field in r.values}
-    explained = set(re.findall(r"`(\w+)`", page))
-    explained |= {f"number_concentration{size}" for size in SHORT.findall(page)}
+    explained = set(re.findall(r"`(\w+)`", text))
+    fields = {re.sub(r"_t\d+$", "_t1", field) for field in fields}
+    explained |= {f"number_concentration{size}" for size in SHORT.findall(text)}
     assert fields
-    assert fields <= explained
+    assert sorted(fields - explained) == []
+
+
+def test_the_index_says_what_each_decoder_is_for() -> None:
+    index = (FOLDER / "README.md").read_text()
+    rows = [
+        f"| [`{name}`]({page(name)}) | {device.summary} "
+        f"| {', '.join(f'{rate:,}' for rate in device.baudrates) or '-'} |"
+        for name, device in devices().items()
+    ]
+    assert [row for row in rows if row not in index] == []
+    assert index.count("| [`") == len(rows)
