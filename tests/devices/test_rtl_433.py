@@ -138,7 +138,10 @@ def test_what_is_no_event_is_told_apart() -> None:
         ("battery", 1, "battery_raw", 1),
         ("state", "open", "state", "open"),
         ("button", "ON", "button", 1),
-        ("counter", "12", "counter", 12),
+        ("temperature_C", "12", "temperature", 12),
+        ("counter", "12", "counter", "12"),
+        ("code", "12345a", "code", "12345a"),
+        ("code", "00e5", "code", "00e5"),
     ],
 )
 def test_the_end_of_a_name_is_its_unit(
