@@ -59,7 +59,7 @@ async def run_demo(seconds: float | None, *, embedded: bool, say: Say) -> None:
             influxdb(folder, embedded=embedded) as influx,
         ):
             config = await _configuration(folder, mqtt, influx)
-            say("Simulated: boards, a smart meter, solar, wind, dust on serial ports; MQTT rooms, plugs")
+            say("Simulated: boards, a meter, solar, wind and dust on serial ports; MQTT rooms")
             say(f"Broker:    {mqtt.words}")
             say(f"Store:     {influx.words if influx else _archive_words(embedded=embedded)}")
             async with _devices(folder, mqtt, config) as devices:
@@ -144,8 +144,8 @@ class _Demo:
             self._failures.append("not everything could be delivered")
 
     def _show(self, source: str, observation: Observation) -> None:
-        """A live line, `LINES_PER_S` at most."""
-        if observation.received_at_ns - self._spoken_ns < 1e9 / LINES_PER_S:
+        """A live line of a device, `LINES_PER_S` at most."""
+        if source == "gateway" or observation.received_at_ns - self._spoken_ns < 1e9 / LINES_PER_S:
             return
         self._spoken_ns = observation.received_at_ns
         tags = dict(observation.series.tags)
