@@ -175,7 +175,7 @@ def _report(decoding: "Decoding", *, examples: bool) -> Iterator[str]:
     yield (
         f"{counted(account.bytes_received, 'byte')}, {counted(account.frames, 'frame')}: "
         f"{account.decoded} decoded"
-        + (f", {account.state} that only say what follows" if account.state else "")
+        + (f", {account.state} learned from" if account.state else "")
         + f"; {counted(account.observations, 'observation')}"
     )
     for (_, stage, reason), loss in decoding.ledger.losses.items():

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from gateway.asking import Asker, Request
 from gateway.model import (
     NOTHING,
+    Code,
     Decoded,
     Decoder,
     Device,
@@ -155,7 +156,7 @@ def check_verdict(verdict: Verdict) -> None:
 def _check_reading(reading: Reading) -> None:
     assert reading.values, "a reading without values"
     kinds = {type(value) for value in reading.values.values()}
-    assert kinds <= {float, int, bool, str}, f"{reading!r} has a value that is no Value"
+    assert kinds <= {float, int, bool, str, Code}, f"{reading!r} has a value that is no Value"
     time_ns = reading.observed_at_ns
     assert time_ns is None or isinstance(time_ns, int), f"{time_ns!r}: nanoseconds are an integer"
     texts = [value for value in reading.values.values() if isinstance(value, str)]

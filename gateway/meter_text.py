@@ -10,12 +10,17 @@ begins with a bracket goes on with the last one.
 moving the decimal point in the text: 01.005 kW are 1005.0 W, not 1004.9999999999999. What measures
 (D is 7 or 8) and has no field of its own is called by its code and unit: `obis_83_8_0_kwh`.
 
-Limits: a number without a unit is none, but for power factors: W or kW, nobody knows. Values of
-earlier billing periods (F other than 255) are left out.
+Real meters: blanks stand around a number, E is left out of what is instantaneous (32.7 for 32.7.0,
+both Landis+Gyr). The `*` is missing (Fluvius): where no checksum proves the telegram, that may as
+well be a damage, and is one. No number has a unit (eHZ of EMH and Hager, Pafal): energies are then
+in kWh or kvarh, if they have decimals. All registers are of period 00 (Pafal, Apator): it is now.
+
+Limits: any other number without a unit is none, but for power factors: W or kW, nobody knows.
+Values of earlier billing periods (F other than 255) are left out.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -27,10 +32,13 @@ _DATA_SET: Final = re.compile(
     r"(?:([0-9]{1,3}-[0-9]{1,3}):)?([0-9A-Z.]{1,16})(?:[*&]([0-9]{1,3}))?" f"({_VALUES})"
 )
 _MORE_VALUES: Final = re.compile(_VALUES)
-_NUMBER: Final = re.compile(r"([+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?)(?:\*([A-Za-z0-9/]{1,12}))?")
-_REGISTER: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})")
+_NUMBER: Final = re.compile(
+    r" *([+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?) *(?:\* *([A-Za-z0-9/]{1,12})|([A-Za-z]{1,5}))? *"
+)
+_REGISTER: Final = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.([0-9]{1,3}))?")
 
 _NOW: Final = "255"
+_FIRST_PERIOD: Final = "00"
 _UNSAID: Final = 255
 _MEASURED_MAX: Final = 93
 """C of what is measured; from 94 on it is about the meter."""
@@ -51,6 +59,8 @@ _SCALES: Final = {
     for prefix, exponent in (("", 0), ("k", 3), ("M", 6))
 }
 """By a unit's spelling in lower case: the canonical unit, and where the decimal point goes."""
+
+_ENERGIES: Final = frozenset({"kW.h", "kV.A.h", "kV.A.h{reactive}"})
 
 
 class DataSet(NamedTuple):
@@ -114,32 +124,44 @@ def _split(values: str) -> list[str]:
     return values[1:-1].split(")(")
 
 
-def read_number(text: str) -> tuple[str, str] | None:
-    """The digits and the unit of a value, or None: it is no number."""
+def read_number(text: str, *, proven: bool = False) -> tuple[str, str] | None:
+    """The digits and the unit of a value, or None: it is no number.
+
+    `proven`: a checksum says that it is what the meter sent.
+    """
     match = _NUMBER.fullmatch(text)
-    return (match[1], match[2] or "") if match else None
+    if match is None:
+        return None
+    number, unit, without_star = match.groups("")
+    if without_star and not (proven and without_star.lower() in _SCALES):
+        return None
+    return number, unit or without_star
 
 
-def electricity(sets: Iterable[DataSet]) -> Electricity:
-    """What the registers say now; of those with the same code the first one counts."""
-    found: dict[str, tuple[Register, float]] = {}
+def electricity(sets: Sequence[DataSet], *, proven: bool) -> Electricity:
+    """What the registers say now; of those with the same meaning the first one counts."""
+    found: dict[Register, float] = {}
     out = Electricity({}, {}, [])
-    for data in sets:
-        plan = None if data.period or data.code in found else _plan(data.code)
+    has_units = any("*" in value for data in sets for value in data.values)
+    planned = [(data, plan) for data in sets if (plan := _plan(data.code))]
+    period = _FIRST_PERIOD if all(data.period for data, _ in planned) else ""
+    for data, plan in planned:
         text = data.values[0]
         if len(data.values) > 1:  # the other one is a time stamp
             text = next((value for value in data.values if "*" in value), text)
-        if plan is None or not text:
+        if data.period != period or plan.register in found or not text:
             continue
-        number, unit = read_number(text) or ("", "")
+        number, unit = read_number(text, proven=proven) or ("", "")
         exponent = _exponent(unit, plan.unit) if number else None
+        if not (unit or has_units) and "." in number and plan.unit in _ENERGIES:
+            exponent = ""
         if exponent is not None:
-            found[data.code] = plan.register, float(number + exponent)
+            found[plan.register] = float(number + exponent)
             if not plan.unit:
                 out.units[plan.register.field] = unit
         elif unit or not number:
             out.unreadable.append(f"{data.code}({text})")
-    out.values.update(net(found.values()))
+    out.values.update(net(found.items()))
     return out
 
 
@@ -158,7 +180,10 @@ def _plan(code: str) -> _Plan | None:
     match = _REGISTER.fullmatch(code)
     if match is None:
         return None
-    c, d, e = (int(part) for part in match.groups())
+    c, d = int(match[1]), int(match[2])
+    if match[3] is None and d != INSTANTANEOUS:
+        return None  # a heat meter's
+    e = int(match[3] or 0)
     e = 0 if e == _UNSAID else e
     known = register(c, d, e)
     if known is not None:

@@ -13,6 +13,13 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 Value = float | int | bool | str
 """What a decoder may find. 0, 0.0 and False are values."""
 
+
+class Code(str):
+    """A text that is none of numbers or units whatever it looks like: a device's code, in hex."""
+
+    __slots__ = ()
+
+
 FieldValue = float | str
 """What is stored: every number is a float, everything else text (decision 5)."""
 

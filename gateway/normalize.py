@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from gateway.catalogue import Catalogue
 from gateway.ledger import Account, Ledger, Stage
 from gateway.model import (
+    Code,
     FieldValue,
     Frame,
     Implausible,
@@ -226,7 +227,7 @@ class Normalizer:
             return Reason.UNAVAILABLE
         parsed = WORDS.get(lowered)
         unit = ""
-        if parsed is None and len(text) <= TEXT_MAX:
+        if parsed is None and len(text) <= TEXT_MAX and not isinstance(value, Code):
             parsed, unit = _number_with_unit(text)
         if parsed is not None:
             if unit:

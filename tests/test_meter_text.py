@@ -8,7 +8,7 @@ from gateway.meter_text import DataSet, electricity, read_lines
 def values(text: str) -> dict[str, float]:
     sets, unreadable = read_lines(text.encode())
     assert not unreadable
-    return electricity(sets).values
+    return electricity(sets, proven=False).values
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,26 @@ def test_both_directions_are_one_field() -> None:
 
 def test_what_measures_and_is_not_known_keeps_its_code_and_unit() -> None:
     sets, _ = read_lines(b"1-0:83.8.0(1.5*kWh)\r\n1-0:31.4.0(999*A)\r\n0.4.2(1*imp/kWh)\r\n")
-    found = electricity(sets)
+    found = electricity(sets, proven=False)
     assert (found.values, found.units) == ({"obis_83_8_0": 1.5}, {"obis_83_8_0": "kWh"})
     assert not found.unreadable
 
 
 @pytest.mark.parametrize(
-    "line", ["1.7.0()", "1.8.0(00123.4)", "1.8.0*01(1*kWh)", "0.9.2(240501)", "F.F(00)"]
+    "line",
+    [
+        "1.7.0()",
+        "1.8.0(00123)",
+        "1.7.0(123.4)",
+        "6.8(1.5)",
+        "1.8.0*01(1*kWh)",
+        "0.9.2(240501)",
+        "F.F(00)",
+    ],
 )
 def test_what_has_no_unit_or_is_of_the_past_is_no_value(line: str) -> None:
     sets, _ = read_lines(line.encode())
-    assert electricity(sets) == ({}, {}, [])
+    assert electricity(sets, proven=False) == ({}, {}, [])
 
 
 @pytest.mark.parametrize(
@@ -93,8 +102,16 @@ def test_what_has_no_unit_or_is_of_the_past_is_no_value(line: str) -> None:
 )
 def test_a_register_that_cannot_be_read_is_named(line: str) -> None:
     sets, _ = read_lines(line.encode())
-    assert electricity(sets) == ({}, {}, [line])
+    assert electricity(sets, proven=False) == ({}, {}, [line])
 
 
-def test_of_one_code_the_first_counts() -> None:
+def test_a_star_may_be_missing_where_a_checksum_proves_it() -> None:
+    sets, _ = read_lines(b"1.8.0(1234.5Wh)\n1.7.0(05kW)\n31.7.0(1x)")
+    found = electricity(sets, proven=True)
+    assert found.values == {"energy_import": 1.2345, "power": 5000.0}
+    assert found.unreadable == ["31.7.0(1x)"]
+
+
+def test_of_one_meaning_the_first_counts() -> None:
     assert values("1.8.0(1*kWh)\n1.8.0(2*kWh)") == {"energy_import": 1.0}
+    assert values("16.7(1*W)\n16.7.0(2*W)\n1.7.0(4*W)") == {"power": 1.0}

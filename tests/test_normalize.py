@@ -8,6 +8,7 @@ import pytest
 from gateway.catalogue import FIELDS_MAX, Catalogue
 from gateway.ledger import Ledger, Stage
 from gateway.model import (
+    Code,
     Frame,
     Implausible,
     Observation,
@@ -164,6 +165,12 @@ def test_text_on_a_number_gets_a_field_of_its_own() -> None:
     bench.fields({"mode": 3})
     assert bench.fields({"mode": "auto"}) == {"mode_text": "auto"}
     assert bench.fields({"temperature": "calibrating"}) == {"temperature_text": "calibrating"}
+
+
+@pytest.mark.parametrize("code", ["12", "1e5", "12345a", "00 A"])
+def test_a_code_is_text_whatever_it_looks_like(code: str) -> None:
+    assert Bench().fields({"code": Code(code)}) == {"code": code}
+    assert Bench().fields({"button": Code("ON"), "code": Code("none")}) == {"button": 1.0}
 
 
 def test_a_number_on_text_is_refused() -> None:

@@ -9,20 +9,23 @@ r"""DSMR P1: the customer port of smart meters in the Netherlands, Belgium, Swed
     0-1:24.2.1(240501115500S)(00078.901*m3)
     !1A2B                                 CRC-16/ARC of everything from / to !
 
-Port: 115200 baud, 8N1 (v5) or 7E1 (v4); 9600 7E1 before v4. Parity bits are taken off.
+Port: 115200 baud, 8N1 (v5) or 7E1 (v4); 9600 7E1 before v4. Parity bits are taken off. On a line of
+eight bits, texts may have them all (Hungary fills the message with FF).
 
 CRC: v2.2 and v3 have none, so that every line of theirs must be readable; since v4 there are time
 and version, and a telegram that has them and no CRC is damaged. The CRC may be in small letters,
-without leading zeros, and a NUL may follow. Behind a good CRC an unreadable line costs itself.
+without leading zeros, and a NUL may follow. It still holds where something on the way has made LF
+of each CR LF. Behind a good CRC an unreadable line costs itself.
 
 Readings: one of the electricity meter, and one for each channel with its own time and the tag
 `channel`. What the dates are: local time of Central Europe, where S says that it is 2 h ahead of
 UTC and W 1 h. Sweden sends W all the year, rightly. A date without S or W (v2.2) is no time.
 
-Traps: tariff 1 is the low one in the Netherlands and the high one in Belgium. A gas meter that was
-never read has a date that is none (6325..., 1970) and a value of 0 without unit: no reading. Hourly
-values stand in every telegram; they are the same point again and again. Equipment identifiers are
-text in hexadecimal digits; those that are not (Hungary, heat meters) stay as they are.
+Traps: registers may be of another channel of the meter than 0 (1-1:1.8.1, Switzerland). Tariff 1
+is the low one in the Netherlands and the high one in Belgium. A gas meter that was never read has a
+date that is none (6325..., 1970) and a value of 0 without unit: no reading. Hourly values stand in
+every telegram; they are the same point again and again. Equipment identifiers are text in
+hexadecimal digits; those that are not (Hungary, heat meters) stay as they are.
 
 Left out: texts, histories, thresholds, switches. A ciphered telegram (general-glo-ciphering of
 DLMS: Luxembourg, Austria) is counted as `encrypted`. It is binary: DB 08, a title of 8 bytes, 82
@@ -62,9 +65,16 @@ MEASUREMENT: Final = "energy_meter"
 
 _START: Final = re.compile(rb"/[A-Za-z]{3}[0-9A-Z-]")
 _END: Final = re.compile(rb"![^\r\n]{0,6}\r?\n")
+_LAST: Final = re.compile(rb"![0-9A-Fa-f]{0,4}\r?\Z")
 _TELEGRAM: Final = re.compile(
     rb"(/[A-Za-z]{3}[0-9A-Z-][^\r\n]*\r?\n(.*)!)([0-9A-Fa-f]{0,4})\0?\r?\n?", re.DOTALL
 )
+_PROVEN: Final = bytes(
+    byte if byte in b"\r\n" or 0x20 <= byte < 0x7F else ord("?")  # noqa: PLR2004 -- ASCII
+    for byte in range(0x100)
+)
+"""What `translate` makes of each byte behind a good CRC: only texts, left out, have others."""
+
 _CIPHERED: Final = b"\xdb\x08"
 _CIPHERED_HEAD: Final = re.compile(rb"\xdb\x08.{8}\x82(..)[\x20-\x3f]", re.DOTALL)
 _CIPHERED_HEAD_SIZE: Final = 14
@@ -72,10 +82,11 @@ _STAMP: Final = re.compile(r"([0-9]{12})([SW]?)")
 _HOURS_AHEAD: Final = {"S": 2, "W": 1}
 
 _ELECTRICITY: Final = "1-0"
+_REGISTERS: Final = re.compile(r"1-[0-9]+")
 _METER: Final = "0-0"
 _SINCE_V4: Final = frozenset({("1-3", "0.2.8"), (_METER, "96.1.4"), (_METER, "1.0.0")})
-_IDENTITIES: Final = ("96.1.1", "96.1.0", "42.0.0")
-"""Equipment identifier, or the logical device name; the best one first."""
+_IDENTITIES: Final = ("96.1.1", "96.1.0", "42.0.0", "0.0.0")
+"""Equipment identifier, logical device name, or device address; the best one first."""
 
 _COUNTS: Final = (
     (_METER, "96.14.0", "tariff"),
@@ -117,21 +128,27 @@ class P1Framer(Scanner):
 
     def __init__(self) -> None:
         super().__init__(SIZE_MAX)
-        self._text = Marked(_START, _END, size_max=SIZE_MAX, start_max=5, end_max=9)
+        self._text = Marked(_START, _END, size_max=SIZE_MAX, start_max=5, end_max=9, last=_LAST)
 
     def step(self, buffer: bytearray, *, ended: bool) -> Framed | Noise | None:
         ciphered = buffer.find(_CIPHERED)
         if ciphered == 0:
             return _ciphered(buffer)
         if ciphered < 0:
-            text = buffer if buffer.isascii() else buffer.translate(SEVEN_BITS)
-            return self._text.step(text, ended=ended)
-        before = buffer[:ciphered].translate(SEVEN_BITS)
-        return self._text.step(before, ended=True) or noise(buffer, 1, Reason.INTERRUPTED)
+            return self._telegram(buffer, ended=ended)
+        before = self._telegram(buffer[:ciphered], ended=True)
+        return before or noise(buffer, 1, Reason.INTERRUPTED)
 
     def restart(self) -> None:
         super().restart()
         self._text.restart()
+
+    def _telegram(self, buffer: bytearray, *, ended: bool) -> Framed | Noise | None:
+        """Text; its first character shows whether the line is 7E1, for it would have bit 7 set."""
+        item = self._text.step(buffer.translate(SEVEN_BITS), ended=ended)
+        if isinstance(item, Framed) and buffer.startswith(b"/"):
+            return item._replace(data=bytes(buffer[: item.size]))
+        return item
 
 
 def _ciphered(buffer: bytearray) -> Framed | Noise | None:
@@ -156,26 +173,33 @@ class DsmrDecoder:
         if telegram is None:
             return Malformed(Reason.SYNTAX, data[:EXAMPLE_BYTES])
         covered, body, crc = telegram.groups()
-        if crc and int(crc, 16) != crc16_arc(covered):
+        if crc and not _is_right(int(crc, 16), covered):
             return Malformed(Reason.CHECKSUM, data[:EXAMPLE_BYTES])
-        sets, unreadable = read_lines(body)
+        sets, unreadable = read_lines(body.translate(_PROVEN) if crc else body)
         if not crc and any((each.source, each.code) in _SINCE_V4 for each in sets):
             return Malformed(Reason.CHECKSUM, data[:EXAMPLE_BYTES])
-        readings, problems = _readings(sets)
+        readings, problems = _readings(sets, proven=bool(crc))
         malformed = [Malformed(Reason.SYNTAX, m[:EXAMPLE_BYTES]) for m in (*unreadable, *problems)]
         if malformed and not crc:
             return malformed[0]
         return Decoded(readings, malformed) if readings or malformed else _NOTHING
 
 
-def _readings(sets: Sequence[DataSet]) -> tuple[list[Reading], list[bytes]]:
+def _is_right(crc: int, covered: bytes) -> bool:
+    """Whether it is that of what the meter sent: all its lines end with CR LF."""
+    sent = covered if b"\r" in covered else covered.replace(b"\n", b"\r\n")
+    return crc == crc16_arc(sent)
+
+
+def _readings(sets: Sequence[DataSet], *, proven: bool) -> tuple[list[Reading], list[bytes]]:
     """What the meter and those behind it say, and the data that cannot be read."""
     sources: dict[str, dict[str, DataSet]] = {}
     for data in sets:
         sources.setdefault(data.source, {}).setdefault(data.code, data)
     meter = sources.get(_METER, {})
     device = _identity(meter)
-    electric = electricity(sources.get(_ELECTRICITY, {}).values())
+    registers = [each for each in sets if _REGISTERS.fullmatch(each.source)]
+    electric = electricity(registers, proven=proven)
     readings = []
     problems = [text.encode() for text in electric.unreadable]
     values = {**electric.values, **_counts(sources)}

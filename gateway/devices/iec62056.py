@@ -15,8 +15,8 @@ there is none, so every line must be readable: parity errors and lost bytes show
 Fields: as in `gateway.obis`; registers of electricity that it does not know keep their code as name
 and their unit (`obis_83_8_0_kwh`). Heat meters say 6.8 (energy) and 6.26 (volume), codes of two
 parts. What has no unit (dates, states, error numbers, texts) and earlier billing periods are left
-out. The meter's number is 96.1, else C.1, else 0.0.0, or 9.21 of a heat meter. A meter's own time
-has no zone: the arrival counts.
+out; for energies without a unit see `gateway.meter_text`. The meter's number is 96.1, else C.1,
+else 0.0.0, or 9.21 of a heat meter. A meter's own time has no zone: the arrival counts.
 
 Limits: it only listens. A meter that wants a sign-on (`/?!` at 300 baud) needs a head or another
 program that asks.
@@ -52,6 +52,7 @@ SIZE_MAX: Final = 16 * 1024
 
 _START: Final = re.compile(rb"/[A-Za-z]{3}[0-9A-I]")
 _END: Final = re.compile(rb"!\r?\n")
+_LAST: Final = re.compile(rb"!\r?\Z")
 _STX: Final = b"\x02"
 _ETX: Final = b"\x03"
 _ELECTRICITY: Final = re.compile(r"(?:1-[0-9]+)?")
@@ -68,7 +69,7 @@ class Telegrams(Marked):
     """`Framer` for `/...!`, and for ETX and BCC behind it where there was STX."""
 
     def __init__(self) -> None:
-        super().__init__(_START, _END, size_max=SIZE_MAX, start_max=5, end_max=3)
+        super().__init__(_START, _END, size_max=SIZE_MAX, start_max=5, end_max=3, last=_LAST)
 
     def step(self, buffer: bytearray, *, ended: bool) -> Framed | Noise | None:
         item = super().step(buffer, ended=ended)
@@ -99,7 +100,7 @@ class Iec62056Decoder:
         if not end or (behind.strip(b"\r\n") and not answer):
             return Malformed(Reason.SYNTAX, data[:EXAMPLE_BYTES])
         sets, unreadable = read_lines(lines)
-        reading, problems = _reading([each for each in sets if not each.period])
+        reading, problems = _reading(sets, proven=bool(answer))
         malformed = [Malformed(Reason.SYNTAX, m[:EXAMPLE_BYTES]) for m in (*unreadable, *problems)]
         if malformed and not answer:
             return malformed[0]
@@ -113,12 +114,14 @@ def _is_whole(block: bytes) -> bool:
     return block[-2:-1] == _ETX and xor8(block[:-1]) == block[-1]
 
 
-def _reading(sets: Sequence[DataSet]) -> tuple[Reading | None, list[bytes]]:
+def _reading(sets: Sequence[DataSet], *, proven: bool) -> tuple[Reading | None, list[bytes]]:
     """What the meter measures, and the data that cannot be read."""
-    electric = electricity(each for each in sets if _ELECTRICITY.fullmatch(each.source))
+    registers = [each for each in sets if _ELECTRICITY.fullmatch(each.source)]
+    electric = electricity(registers, proven=proven)
     values: dict[str, Value] = dict(electric.values)
     units = electric.units
-    for each in sets:
+    present = [each for each in sets if not each.period]
+    for each in present:
         field, dimension = _HEAT.get(each.code, ("", ""))
         number, unit = read_number(each.values[0]) or ("", "")
         known = find_unit(unit) if field and unit else None
@@ -127,7 +130,7 @@ def _reading(sets: Sequence[DataSet]) -> tuple[Reading | None, list[bytes]]:
     problems = [text.encode() for text in electric.unreadable]
     if not values:
         return None, problems
-    return Reading(values, units, _identity(sets), "energy_meter"), problems
+    return Reading(values, units, _identity(present), "energy_meter"), problems
 
 
 def _identity(sets: Sequence[DataSet]) -> str:

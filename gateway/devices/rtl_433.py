@@ -22,8 +22,9 @@ What becomes of it: `rssi` and `snr` are kept, in dB; the former is relative to 
 scale and no dBm. Modulation, frequency, noise, protocol and copy numbers say nothing of the device
 and are left out. A message without anything else is an event by itself: `event` is 1. Numbers that
 rtl_433 hands through as the device's own code, under a name that would mean a quantity, end in
-`_raw`. The time is that of the receiver; without a zone, and none is the default, it counts only
-where `timezone` says which one it is.
+`_raw`; texts stay texts, for many are hexadecimal digits. `battery_ok` is left out beside
+`battery_pct`, which says more. The time is that of the receiver; without a zone, and none is the
+default, it counts only where `timezone` says which one it is.
 
 Measurement: `weather` where there is wind, rain or light, else `air_quality`, `electricity` or
 `climate` by what there is, else `sensor`; tyres are `sensor`.
@@ -34,6 +35,7 @@ Limits: COPIES_MAX devices are remembered; texts of an identity have LABEL_MAX c
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -42,6 +44,7 @@ from gateway.errors import ConfigError
 from gateway.framing.delimited import Lines
 from gateway.ledger import EXAMPLE_BYTES
 from gateway.model import (
+    Code,
     Decoded,
     Device,
     Frame,
@@ -50,10 +53,12 @@ from gateway.model import (
     Reading,
     Reason,
     Repeated,
+    Value,
     Verdict,
 )
 from gateway.objects import ObjectReader, read_time
 from gateway.payloads import Json, parse_json
+from gateway.quantities import find_quantity
 
 COPIES_MAX: Final = 4_096
 """1.4 MB. Of more devices within the window the oldest are forgotten: copies get in."""
@@ -72,9 +77,16 @@ _COPY_NUMBERS: Final = frozenset(
 )
 _NO_CONTENT: Final = _IDENTITY | _LEVELS.keys() | _RADIO | _COPY_NUMBERS | {"time"}
 _CODES: Final = frozenset(
-    {"battery", "battery_level", "booster_battery"}
+    {"battery", "battery_level", "booster_battery", "maybe_battery"}
     | {"flow_rate", "level", "soil_rssi", "uv", "volume"}
 )
+_CODES_OF: Final = {
+    "CurrentCost-Counter": "power0",
+    "CurrentCost-EnviRCounter": "power0",
+    "ELV-EM1000": "current",
+    "Proflame2-Remote": "power",
+}
+"""By model: impulses, impulses, pulses per interval, and on or off."""
 _MEASUREMENTS: Final = {
     "weather": ("wind_", "rain", "uvi", "uv_index", "light_", "lux", "strike_", "storm_"),
     "air_quality": ("pm1", "pm2", "pm4", "estimated_pm", "co2", "hcho"),
@@ -142,7 +154,10 @@ def _clock_ns(event: Mapping[str, Json]) -> int | None:
 
 def _values(event: Mapping[str, Json], content: Mapping[str, Json]) -> dict[str, Json]:
     """What is stored of the event, and the time."""
-    values = {f"{n}_raw" if n in _CODES else n: value for n, value in content.items()}
+    code = _CODES_OF.get(str(event["model"]))
+    values = {f"{n}_raw" if n in _CODES or n == code else n: v for n, v in content.items()}
+    if "battery_pct" in values:
+        values.pop("battery_ok", None)
     values = values or {"event": True}
     return values | {name: event[name] for name in ("time", *_LEVELS) if name in event}
 
@@ -153,11 +168,22 @@ def _identified(reading: Reading, labels: Mapping[str, str]) -> Reading:
     tags = {name: labels[name] for name in _TAGS if labels.get(name)}
     units = {name: unit for name, unit in _LEVELS.items() if name in reading.values}
     return reading._replace(
+        values={name: _as_sent(name, value) for name, value in reading.values.items()},
         units={**reading.units, **units},
         device=f"{labels['model']}-{number}" if number else labels["model"],
         measurement=_measurement(reading.values, labels.get("type", "")),
         tags=tags,
     )
+
+
+def _as_sent(name: str, value: Value) -> Value:
+    """rtl_433 sends numbers as such, so that a text of digits is a code: `1e5` is not 100000."""
+    return Code(value) if isinstance(value, str) and not _is_quantity(name) else value
+
+
+@lru_cache(maxsize=1024)
+def _is_quantity(name: str) -> bool:
+    return find_quantity(name) is not None
 
 
 def _measurement(values: Mapping[str, object], kind: str) -> str:

@@ -19,7 +19,8 @@ class Marked(Scanner):
     """`Framer` for frames between two patterns.
 
     Both are bounded: `start_max` and `end_max` are the lengths of their longest matches. They must
-    be fit for a search (linear time), and `end` must not match what more bytes might change.
+    be fit for a search (linear time), and `end` must not match what more bytes might change. `last`
+    ends a frame as well, where the stream has ended: an end without its line's.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Marked(Scanner):
         size_max: int,
         start_max: int = 1,
         end_max: int = 1,
+        last: re.Pattern[bytes] | None = None,
         valid: Callable[[bytes], bool] | None = None,
     ) -> None:
         super().__init__(size_max)
@@ -37,6 +39,7 @@ class Marked(Scanner):
         self._end = end
         self._start_max = start_max
         self._end_max = end_max
+        self._last = last
         self._valid = valid
         self._searched = 0
         """No end begins within so many bytes of the frame at the front."""
@@ -51,6 +54,8 @@ class Marked(Scanner):
         if start.start():
             return noise(buffer, start.start())
         end = self._end.search(buffer, max(start.end(), self._searched))
+        if end is None and ended and self._last is not None:
+            end = self._last.search(buffer, start.end())
         again = self._last_start(buffer, start.end(), end.start() if end else len(buffer))
         if again:
             self._searched = 0

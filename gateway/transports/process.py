@@ -180,22 +180,19 @@ class _Child(Receiver, asyncio.SubprocessProtocol):
         """End the process and all that it has started, as far as they are still there."""
         group = self._transport.get_pid()
         try:
-            await self._end(group)
-        finally:  # also where the gateway ends meanwhile
-            _signal(group, signal.SIGKILL)
-            self._transport.close()
-
-    async def _end(self, group: int) -> None:
-        with suppress(TimeoutError):
             async with asyncio.timeout(TERM_S):
                 _signal(group, signal.SIGTERM)
                 await self._exited.wait()
                 while _signal(group, 0):  # noqa: ASYNC110 -- nobody tells the end of a group
                     await asyncio.sleep(LOOK_S)
-        _signal(group, signal.SIGKILL)
+        except TimeoutError:
+            pass
+        finally:
+            _signal(group, signal.SIGKILL)
         with suppress(TimeoutError):
             async with asyncio.timeout(KILL_S):
                 await self._exited.wait()
+        self._transport.close()
 
     # What asyncio calls.
 

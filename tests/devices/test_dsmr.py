@@ -19,7 +19,7 @@ from gateway.model import (
     Verdict,
 )
 from simulators.devices.dsmr import MODELS, make
-from tests.specimens.dsmr import AT_NOON, V5, V22, telegram
+from tests.specimens.dsmr import AT_NOON, V5, V22, crc16, telegram
 from tests.test_normalize import Bench
 
 PARITY = bytes(byte | (byte.bit_count() % 2) << 7 for byte in range(0x80))
@@ -65,6 +65,14 @@ def test_a_crc_may_lack_its_zeros() -> None:
     padded = next(each for each in found if each[-6:-5] == b"0")
     assert isinstance(decode(padded), Decoded)
     assert decode(padded[:-6] + padded[-6:].lstrip(b"0")) == decode(padded)
+
+
+def test_the_crc_is_that_of_the_meter_where_something_has_made_lf_of_crlf() -> None:
+    data = V5.replace(b"\r\n", b"\n")
+    assert frames(data) == [data]
+    assert decode(data) == decode(V5)
+    assert isinstance(decode(data.replace(b"\n", b"\r\n", 1)), Malformed)
+    assert isinstance(decode(data.replace(b"123.456", b"123.457")), Malformed)
 
 
 def test_a_telegram_since_v4_without_a_crc_is_damaged() -> None:
@@ -131,12 +139,33 @@ def test_a_lost_end_costs_its_own_telegram_only() -> None:
     assert frames(V5.replace(b"!", b"") + V5) == [V5]
 
 
+@pytest.mark.parametrize("last", [V5[:-2], V5[:-1], V22[:-2]])
+def test_the_last_telegram_of_a_stream_may_lack_the_end_of_its_line(last: bytes) -> None:
+    assert frames(V5 + last) == [V5, last]
+    assert isinstance(decode(last), Decoded)
+
+
+def test_a_stream_that_ends_within_a_crc() -> None:
+    for cut in (V5[:-3], V5[:-6]):
+        assert [type(decode(data)) for data in frames(cut)] == [Malformed]
+
+
 def test_an_endless_telegram_is_given_up() -> None:
     assert frames(b"/XYZ5" + b"1-0:1.8.1(1*kWh)\r\n" * 2000 + V5) == [V5]
 
 
 def test_parity_bits_are_taken_off() -> None:
     assert frames(V5.translate(PARITY.ljust(0x100)), V22) == [V5, V22]
+
+
+def test_a_line_of_eight_bits_may_carry_texts_that_are_not_ascii() -> None:
+    text = telegram("1-0:1.8.0(1.5*kWh)", "0-0:96.13.0(x)")[:-6].replace(b"x", b"\xff\x81\0" * 300)
+    data = text + b"%04X\r\n" % crc16(text)
+    assert frames(data, V5) == [data, V5]
+    assert frames(*(bytes([byte]) for byte in data)) == [data]
+    found = decoded(data)
+    assert [each.values for each in found.readings] == [{"energy_import": 1.5}]
+    assert not found.malformed
 
 
 @pytest.mark.parametrize("identification", ["/XYZ9 1234", "/XYZ5A-METER", "/XYZ-HEAT", "/xyz5\\A"])
@@ -202,6 +231,20 @@ def test_the_device_is_the_equipment(code: str, text: str, device: str) -> None:
 def test_the_equipment_identifier_counts_more_than_the_logical_name() -> None:
     lines = ("0-0:42.0.0(4142)", "0-0:96.1.0(4344)", "1-0:1.8.0(1*kWh)")
     assert reading(*lines).device == "CD"
+
+
+def test_registers_may_be_of_another_channel() -> None:
+    lines = ("1-1:1.8.1(2*kWh)", "1-1:1.7.0(0.5*kW)", "1-0:32.7.0(231.5*V)", "0-0:0.0.0(4711)")
+    found = reading(*lines)
+    assert found.values == {"energy_import_t1": 2.0, "power": 500.0, "voltage_l1": 231.5}
+    assert found.device == "4711"
+
+
+def test_a_unit_may_follow_without_a_star() -> None:
+    assert reading("1-0:1.8.1(000123.456kWh)", "1-0:31.7.0(005A)").values == {
+        "energy_import_t1": 123.456,
+        "current_l1": 5.0,
+    }
 
 
 def test_totals_and_reactive_energy_of_sweden_hungary_and_luxembourg() -> None:

@@ -99,6 +99,14 @@ def test_a_lost_end_costs_its_own_telegram_only() -> None:
     assert frames(PUSHED[5:] + PUSHED) == [PUSHED]
 
 
+@pytest.mark.parametrize("end", [b"", b"\r"])
+def test_the_last_telegram_of_a_stream_may_lack_the_end_of_its_line(end: bytes) -> None:
+    last = PUSHED[:-2] + end
+    assert frames(PUSHED + last) == [PUSHED, last]
+    assert reading(last) == reading(PUSHED)
+    assert frames(PUSHED[:-3]) == []
+
+
 def test_a_block_check_character_may_be_a_slash() -> None:
     texts = (f"{chr(a)}{chr(b)}" for a in range(0x30, 0x5B) for b in range(0x61, 0x7B))
     ends = (answer(f"C.1.0({text})", "1.8.0(1*kWh)") for text in texts)
@@ -136,6 +144,62 @@ def test_a_register_without_a_field_keeps_its_code_and_unit() -> None:
     stored = Bench().normalizer.normalize(found, Frame(b"", ARRIVAL_NS))
     assert isinstance(stored, Observation)
     assert stored.fields == {"obis_83_8_0_kwh": 1.5, "energy_import": 2.0}
+
+
+def test_the_last_part_of_an_instant_values_code_may_be_left_out() -> None:
+    lines = ("1.8.0(1*kWh)", "32.7(231*V)", "51.7(001.25*A)", "16.7(000.42*kW)", "1.7(000.42*kW)")
+    assert reading(answer(*lines)).values == {
+        "energy_import": 1.0,
+        "voltage_l1": 231.0,
+        "current_l2": 1.25,
+        "power": 420.0,
+    }
+
+
+def test_energy_without_a_unit_is_in_kilowatt_hours_where_it_has_decimals() -> None:
+    lines = (
+        "1-0:1.8.1*255(012345.6789)",
+        "1-0:2.8.0*255(000000.0000)",
+        "1-0:3.8.0*255(12.5)",
+        "1-0:1.8.2*255(012345)",
+        "1-0:83.8.0*255(1.5)",
+        "1-0:16.7.0*255(123.45)",
+    )
+    assert reading(pushed(*lines)).values == {
+        "energy_import_t1": 12345.6789,
+        "energy_export": 0.0,
+        "reactive_energy_import": 12.5,
+    }
+    assert reading(pushed(*lines, "1-0:36.7.0*255(1*W)")).values == {"power_l1": 1.0}
+
+
+def test_period_00_is_now_where_nothing_else_is() -> None:
+    lines = ("0.0.0(4711)", "0.2.0(1.2)", "1.8.0*00(012345.67)", "2.8.0*00(000123.45)", "F.F(00)")
+    found = reading(answer(*lines, "0.2.2(:::::G11)"))
+    assert found.values == {"energy_import": 12345.67, "energy_export": 123.45}
+    assert found.device == "4711"
+    now = reading(answer(*lines, "1.8.0*01(1.5)", "1.8.1*255(20000.5)"))
+    assert now.values == {"energy_import_t1": 20000.5}
+
+
+@pytest.mark.parametrize("text", ["  231*V", "231 *V", "231* V "])
+def test_blanks_around_a_number_are_no_harm(text: str) -> None:
+    assert reading(pushed(f"1-0:32.7.0*255({text})")).values == {"voltage_l1": 231.0}
+
+
+def test_a_missing_star_is_a_damage_where_no_checksum_proves_it() -> None:
+    assert reading(answer("32.7.0(231V)")).values == {"voltage_l1": 231.0}
+    assert decode(pushed("32.7.0(231V)")) == Malformed(Reason.SYNTAX, b"32.7.0(231V)")
+    for text in ("231X", "231Cel"):
+        verdict = decode(answer(f"32.7.0({text})"))
+        assert isinstance(verdict, Decoded)
+        assert verdict.malformed == [Malformed(Reason.SYNTAX, f"32.7.0({text})".encode())]
+
+
+@pytest.mark.parametrize("text", ["1C0104", "231VV", "2 31*V", "231**V"])
+def test_what_is_no_number_with_a_unit(text: str) -> None:
+    verdict = decode(pushed("1.8.0(1*kWh)", f"1-0:32.7.0*255({text})"))
+    assert verdict == Malformed(Reason.SYNTAX, f"32.7.0({text})".encode())
 
 
 def test_a_heat_meter() -> None:

@@ -133,11 +133,15 @@ def test_what_is_no_event_is_told_apart() -> None:
         ("rssi", -1.7, "rssi_db", -1.7),
         ("snr", 20, "signal_to_noise_ratio", 20),
         ("uv", 120, "uv_raw", 120),
+        ("maybe_battery", 14, "maybe_battery_raw", 14),
         ("flow_rate", -20, "flow_rate_raw", -20),
         ("battery", 1, "battery_raw", 1),
         ("state", "open", "state", "open"),
         ("button", "ON", "button", 1),
-        ("counter", "12", "counter", 12),
+        ("temperature_C", "12", "temperature", 12),
+        ("counter", "12", "counter", "12"),
+        ("code", "12345a", "code", "12345a"),
+        ("code", "00e5", "code", "00e5"),
     ],
 )
 def test_the_end_of_a_name_is_its_unit(
@@ -149,6 +153,27 @@ def test_the_end_of_a_name_is_its_unit(
     assert observation.fields[field] == (
         stored if isinstance(stored, str) else pytest.approx(stored)
     )
+
+
+def test_a_level_of_the_battery_says_more_than_that_it_is_good() -> None:
+    found = reading(SENSOR, battery_ok=1, battery_pct=60)
+    observation = Bench().normalizer.normalize(found, Frame(b"", NOON))
+    assert isinstance(observation, Observation)
+    assert observation.fields == {"battery": 60.0}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("CurrentCost-Counter", "power0"),
+        ("CurrentCost-EnviRCounter", "power0"),
+        ("ELV-EM1000", "current"),
+        ("Proflame2-Remote", "power"),
+    ],
+)
+def test_a_code_that_bears_the_name_of_a_quantity(model: str, name: str) -> None:
+    assert reading({"model": model, "id": 5, name: 7}).values == {f"{name}_raw": 7}
+    assert reading({"model": "Other", "id": 5, name: 7}).values == {name: 7}
 
 
 def test_what_is_about_the_reception_is_left_out_but_the_levels() -> None:

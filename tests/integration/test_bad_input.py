@@ -64,11 +64,11 @@ def reading(
 
 
 @pytest.fixture
-def plug() -> Iterator[Callable[[], Device]]:
+def plug(tmp_path: Path) -> Iterator[Callable[[], Device]]:
     devices: list[Device] = []
 
     def plug() -> Device:
-        devices.append(Device())
+        devices.append(Device(tmp_path / f"port-{len(devices)}"))
         return devices[-1]
 
     yield plug

@@ -12,6 +12,7 @@ TRIES = 3
 """A machine that does something else makes every device late: one quiet while is proof enough."""
 
 
+@pytest.mark.alone
 def test_two_ill_devices_do_not_disturb_the_others(tmp_path: Path) -> None:
     reports = []
     for number in range(TRIES):

@@ -113,7 +113,14 @@ def user_of(server: Influxd, username: str, password: str, database: str = "d") 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
+    """A server with users: one who may all, one who may read, one who may write."""
     with Influxd(tmp_path_factory.mktemp("guarded"), auth=True) as server:
+        server.query("CREATE USER root WITH PASSWORD 'p:w' WITH ALL PRIVILEGES")
+        server.query("CREATE DATABASE d", "", "root", "p:w")
+        for name in ("reader", "writer"):
+            server.query(f"CREATE USER {name} WITH PASSWORD 'x'", "", "root", "p:w")
+        server.query("GRANT READ ON d TO reader", "", "root", "p:w")
+        server.query("GRANT WRITE ON d TO writer", "", "root", "p:w")
         yield server
 
 
@@ -126,12 +133,6 @@ async def test_before_there_is_a_user_nothing_can_be_created(tmp_path: Path) -> 
 
 
 async def test_whoever_is_not_let_in_keeps_everything(guarded: Influxd) -> None:
-    guarded.query("CREATE USER root WITH PASSWORD 'p:w' WITH ALL PRIVILEGES")
-    guarded.query("CREATE DATABASE d", "", "root", "p:w")
-    for name in ("reader", "writer"):
-        guarded.query(f"CREATE USER {name} WITH PASSWORD 'x'", "", "root", "p:w")
-    guarded.query("GRANT READ ON d TO reader", "", "root", "p:w")
-    guarded.query("GRANT WRITE ON d TO writer", "", "root", "p:w")
     words = {
         ("", ""): "HTTP 401: unable to parse authentication credentials",
         ("root", "wrong"): "HTTP 401: authorization failed",

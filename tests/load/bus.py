@@ -53,6 +53,7 @@ class Measured(NamedTuple):
     """Bytes of the answers."""
     problems: Sequence[str]
     balanced: bool
+    cpu_s: float
     machine_late_s: float
     """How late a process that only sleeps was woken, at worst."""
 
@@ -93,6 +94,8 @@ def run_ill(folder: Path, seconds: float) -> tuple[bool, list[str]]:
         "jitter p50, p99, max": ", ".join(f"{_quantile(every, q):.1%}" for q in (0.5, 0.99, 1.0)),
         "p99 of each device, worst": f"{max(_quantile(found.jitters(d), 0.99) for d in well):.1%}",
         "observations of each, at least": f"{least}",
+        "CPU": f"{100 * found.cpu_s / found.seconds:.1f} % of one core,"
+        f" {1e3 * found.cpu_s / found.polls:.1f} ms per request",
         "the machine itself was late by": f"{1e3 * found.machine_late_s:.0f} ms at worst",
         "problems": "; ".join(found.problems),
         "ledger": "balanced" if found.balanced else "WRONG",
@@ -151,10 +154,11 @@ def _measure(
         gateway.await_status("resting", lambda status: _rest(status, ill))
         time.sleep(SETTLE_S)
         before = gateway.await_status("there", lambda _: True)
-        started_ns, started = time.time_ns(), time.monotonic()
+        started_ns, started, cpu_s = time.time_ns(), time.monotonic(), gateway.cpu_s()
         machine_late_s = _sleep(seconds)
         after = gateway.await_status("there", lambda _: True)
         ended_ns, took_s = time.time_ns(), time.monotonic() - started
+        cpu_s = gateway.cpu_s() - cpu_s
         gateway.end()
     earlier, later = (each["ledger"]["sources"]["bus"]["counts"] for each in (before, after))
     return Measured(
@@ -164,6 +168,7 @@ def _measure(
         later["bytes_received"] - earlier["bytes_received"],
         after["health"]["problems"],
         after["ledger"]["balanced"],
+        cpu_s,
         machine_late_s,
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from simulators.answers import AnsweringPlayer
+from simulators.devices.modbus import make
 from simulators.pace import Pace
 from simulators.pty import Line, SerialPlayer
 from simulators.script import Sent, Step
@@ -83,3 +85,21 @@ def test_a_reader_that_replaces_one_that_has_just_left_is_taken(
         assert port.attached()
         port.write(b"x")
         assert second.recv(1) == b"x"
+
+
+async def test_a_device_that_is_asked_answers_over_tcp(
+    port: TcpPort, address: tuple[str, int]
+) -> None:
+    pace, tally = Pace(), Tally()
+    account = tally.open("serial", "meter")
+    player = AnsweringPlayer(port, 4_000_000, pace, tally, {"": account})
+    request = bytes.fromhex("01 04 00 00 00 02 71 cb")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(player.play(make("meter", lambda _quantity, _t: 230.0, "sdm120@1")))
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(request)
+            assert (await reader.readexactly(9)).startswith(b"\x01\x04\x04\x43\x66")
+            writer.close()
+        pace.stop()
+    assert account.totals()["readings"] == 2

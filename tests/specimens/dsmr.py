@@ -87,7 +87,10 @@ def valid(frame: bytes) -> bool:
     crc = rest.rstrip(b"\r\n\0")
     if not crc:
         return SINCE_V4.search(frame) is None
-    right = f"{crc16(covered + mark):04X}".encode()
+    sent = covered + mark
+    if b"\r" not in sent:
+        sent = sent.replace(b"\n", b"\r\n")
+    right = f"{crc16(sent):04X}".encode()
     return crc.upper().rjust(4, b"0") == right
 
 

@@ -21,6 +21,10 @@ def framed(text: str) -> bytes:
     return data + crc(data)
 
 
+def sealed(data: bytes) -> bytes:
+    return data[:-2] + crc(data[:-2])
+
+
 def valid(frame: bytes) -> bool:
     return crc(frame[:-2]) == frame[-2:]
 
@@ -70,4 +74,4 @@ VECTORS = [
     ),
 ]
 
-SPECIMEN = Specimen("modbus", VECTORS, valid=valid)
+SPECIMEN = Specimen("modbus", VECTORS, valid=valid, seal=sealed)

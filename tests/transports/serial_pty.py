@@ -17,12 +17,20 @@ PATIENCE_S = 10.0
 
 
 class Device:
-    """The far end of a pseudo-terminal: what a device on the wire sees."""
+    """The far end of a pseudo-terminal: what a device on the wire sees.
 
-    def __init__(self) -> None:
+    The kernel gives the terminal's number to the next one that is made, in whichever process: where
+    somebody goes on looking for the port after it was unplugged, it is to be known by a `link`.
+    """
+
+    def __init__(self, link: Path | None = None) -> None:
         self.master, slave = os.openpty()
         self.path = os.ttyname(slave)
         os.close(slave)
+        self._link = link
+        if link is not None:
+            link.symlink_to(self.path)
+            self.path = str(link)
         self._plugged = True
 
     def say(self, data: bytes) -> None:
@@ -31,6 +39,8 @@ class Device:
     def unplug(self) -> None:
         if self._plugged:
             self._plugged = False
+            if self._link is not None:
+                self._link.unlink()
             os.close(self.master)
 
 

@@ -231,18 +231,3 @@ async def test_how_much_was_not_logged_is_said_later(caplog: pytest.LogCaptureFi
         "5 lines more of source",
         "source: later",
     ]
-
-
-async def test_nothing_stays_open_where_it_is_cancelled_again_while_it_ends() -> None:
-    """As where the gateway ends while a command does."""
-    script = "trap '' TERM; echo $$; while :; do sleep 0.1; done"
-    async with listening(shell(script)) as listener:
-        await listener.wait_for(b"\n")
-        before = len(descriptors())
-        for _ in range(2):
-            listener.ended.cancel()
-            await asyncio.sleep(0)
-        await asyncio.wait((listener.ended,))
-    await gone(int(listener.received))
-    await asyncio.sleep(0)
-    assert len(descriptors()) < before - 2  # its output, its errors, and its input

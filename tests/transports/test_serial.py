@@ -60,9 +60,8 @@ async def test_unplugging_ends_the_run_in_words(device: Device) -> None:
     assert descriptors_of(device.path) == 0
 
 
-async def test_a_link_finds_the_device_that_was_plugged_in_again(
-    device: Device, tmp_path: Path
-) -> None:
+async def test_a_link_finds_the_device_that_was_plugged_in_again(tmp_path: Path) -> None:
+    device = Device(tmp_path / "ttyACM0")
     link = tmp_path / "arduino"
     link.symlink_to(device.path)
     transport = SerialTransport(PortSettings(str(link), 9600))
