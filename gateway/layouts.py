@@ -100,6 +100,7 @@ class Length(NamedTuple):
 class Layout(NamedTuple):
     """What the options say of the whole frame."""
 
+    framing: str
     start: bytes
     end: bytes
     trailer: int
@@ -122,18 +123,26 @@ class Layout(NamedTuple):
         return self.fault(data) is None
 
 
-LAYOUT_OPTIONS: Final = frozenset({"start", "end", "trailer", "length", "checksum"})
+LAYOUT_OPTIONS: Final = frozenset({"framing", "start", "end", "trailer", "length", "checksum"})
+FRAMINGS: Final = ("lines", "slip", "hdlc", "cobs")
 
 
 def read_layout(options: Table) -> Layout:
     """The layout that the options describe; what is wrong is noted in them."""
     layout = Layout(
+        framing=options.choice("framing", FRAMINGS, FRAMINGS[0]),
         start=options.octets("start"),
         end=options.octets("end"),
         trailer=options.whole("trailer", 0, 16, 0),
         length=_read_length(options) if options.has("length") else None,
         check=_read_check(options.table("checksum")) if options.has("checksum") else None,
     )
+    if options.has("framing"):
+        for key in ("start", "end", "trailer", "length"):
+            if options.has(key):
+                words = f'is for frames with marks: framing = "{layout.framing}" has its own'
+                options.wrong(key, words)
+        return layout
     if layout.trailer and (not layout.end or layout.length):
         options.wrong("trailer", "counts the bytes behind end, where no length is given")
     if layout.length and not layout.start and not layout.check:

@@ -60,15 +60,10 @@ def make_framer(**content: object) -> Framer:
     problems = Problems()
     options = Table(content, "", problems)
     layout = read_layout(options)
-    framing = options.choice("framing", ("lines", *_STUFFED), "lines")
-    if options.has("framing"):
-        for key in ("start", "end", "length"):
-            if options.has(key):
-                options.wrong(key, f'is for frames with marks: framing = "{framing}" has its own')
     options.end()
     problems.check()
-    if framing in _STUFFED:
-        return _STUFFED[framing](size_max=FRAME_MAX)
+    if layout.framing in _STUFFED:
+        return _STUFFED[layout.framing](size_max=FRAME_MAX)
     return _marked_framer(layout)
 
 
@@ -189,7 +184,7 @@ DEVICE = Device(
     summary="any serial device, described by marks, length, checksum and values or a pattern",
     decoder=FramesDecoder,
     framer=make_framer,
-    options=LAYOUT_OPTIONS | OPTIONS | {"framing", "values", "pattern", "units"},
-    framer_options=LAYOUT_OPTIONS | {"framing"},
+    options=LAYOUT_OPTIONS | OPTIONS | {"values", "pattern", "units"},
+    framer_options=LAYOUT_OPTIONS,
     shared_options=LAYOUT_OPTIONS,
 )

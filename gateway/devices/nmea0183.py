@@ -124,7 +124,7 @@ class Nmea0183Decoder:
 
     def __init__(self, *, checksum: str = "required") -> None:
         if checksum not in ("required", "optional"):
-            raise ConfigError([f"checksum: allowed: required, optional; found {checksum!r}"])
+            raise ConfigError(['checksum: allowed: "required" or "optional"'])
         self._required = checksum == "required"
         self._clock = _Clock()
 

@@ -284,11 +284,14 @@ def test_every_mistake_is_said_at_once() -> None:
         ({"values": BYTE, "trailer": 1}, "trailer: counts the bytes behind end"),
         ({"values": BYTE, "framing": "slipp"}, 'framing: no such framing "slipp"; did you mean'),
         ({"values": BYTE, "framing": "slip", "end": "03"}, "end: is for frames with marks"),
+        ({"values": BYTE, "framing": "hdlc", "start": "7E"}, "start: is for frames with marks"),
+        ({"values": BYTE, "framing": "cobs", "trailer": 1}, "trailer: is for frames with marks"),
         ({"values": BYTE, "checksum": "crc8"}, "checksum: a table is expected"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: Options, words: str) -> None:
-    assert any(sentence.startswith(words) for sentence in problems(**options)), problems(**options)
+    first, *_ = problems(**options)
+    assert first.startswith(words)
 
 
 @pytest.mark.parametrize("key", DEVICE.options)
