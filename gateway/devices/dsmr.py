@@ -19,6 +19,9 @@ Readings: one of the electricity meter, and one for each channel with its own ti
 `channel`. What the dates are: local time of Central Europe, where S says that it is 2 h ahead of
 UTC and W 1 h. Sweden sends W all the year, rightly. A date without S or W (v2.2) is no time.
 
+Totals: meters that state the tariffs only (the Netherlands, Belgium) have all of them in each
+telegram, so their sum is the total, under the name that all other meters have for it.
+
 Traps: tariff 1 is the low one in the Netherlands and the high one in Belgium. A gas meter that was
 never read has a date that is none (6325..., 1970) and a value of 0 without unit: no reading. Hourly
 values stand in every telegram; they are the same point again and again. Equipment identifiers are
@@ -177,7 +180,7 @@ def _readings(sets: Sequence[DataSet]) -> tuple[list[Reading], list[bytes]]:
     electric = electricity(sources.get(_ELECTRICITY, {}).values())
     readings = []
     problems = [text.encode() for text in electric.unreadable]
-    values = {**electric.values, **_counts(sources)}
+    values = {**_totals(electric.values), **electric.values, **_counts(sources)}
     if values:
         stamp = _read_stamp(meter["1.0.0"].values[0]) if "1.0.0" in meter else None
         time_ns = stamp.ns if stamp else None
@@ -192,6 +195,16 @@ def _readings(sets: Sequence[DataSet]) -> tuple[list[Reading], list[bytes]]:
         elif found:
             problems.append(found.encode())
     return readings, problems
+
+
+def _totals(values: Mapping[str, float]) -> dict[str, float]:
+    """The sums of the tariffs, of which there are two at least, where no total is stated."""
+    totals = {}
+    for total in ("energy_import", "energy_export"):
+        tariffs = {name: value for name, value in values.items() if name.startswith(f"{total}_t")}
+        if total not in values and {f"{total}_t1", f"{total}_t2"} <= tariffs.keys():
+            totals[total] = round(sum(tariffs.values()), 3)
+    return totals
 
 
 def _counts(sources: Mapping[str, Codes]) -> dict[str, float]:

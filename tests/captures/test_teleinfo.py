@@ -23,6 +23,7 @@ FIELDS = {
     "IINST": ("current", 1),
     "PAPP": ("apparent_power", 1),
 }
+TEMPO = [key for key in FIELDS if key.startswith("BBR")]
 
 
 def test_every_frame_has_its_values() -> None:
@@ -33,5 +34,6 @@ def test_every_frame_has_its_values() -> None:
         assert len(found) == len(true) > 0
         for reading, labels in zip(found, true, strict=True):
             expected = {name: int(labels[key]) / by for key, (name, by) in FIELDS.items()}
+            expected["energy_import"] = sum(int(labels[key]) for key in TEMPO) / 1000
             assert reading.values == {**expected, "tariff": 1.0}
             assert reading.device == labels["ADCO"]

@@ -224,6 +224,20 @@ def test_totals_and_reactive_energy_of_sweden_hungary_and_luxembourg() -> None:
     }
 
 
+def test_a_total_that_is_not_stated_is_the_sum_of_the_tariffs() -> None:
+    tariffs = ("1-0:1.8.1(000859.846*kWh)", "1-0:1.8.2(000573.231*kWh)")
+    assert reading(*tariffs).values["energy_import"] == 1433.077
+    night = "1-0:1.8.3(000001.000*kWh)"
+    assert reading(*tariffs, night, "1-0:2.8.1(000001.000*kWh)").values == {
+        "energy_import": 1434.077,
+        "energy_import_t1": 859.846,
+        "energy_import_t2": 573.231,
+        "energy_import_t3": 1.0,
+        "energy_export_t1": 1.0,
+    }
+    assert reading(*tariffs, "1-0:1.8.0(001433.080*kWh)").values["energy_import"] == 1433.08
+
+
 def test_what_the_meter_counts_and_what_is_left_out() -> None:
     lines = (
         "0-0:96.14.0(0002)",

@@ -128,6 +128,13 @@ def test_a_frame_without_its_beginning_is_half_of_the_truth_too() -> None:
     assert verdict.reason is Reason.SYNTAX
 
 
+def test_the_total_of_historic_mode_is_the_sum_of_all_indexes() -> None:
+    frame = historic(METER, "HCHC 000001001", "HCHP 000002002")
+    assert values(frame)["energy_import"] == 3.003
+    damaged = decode(frame.replace(b"2002", b"2003"))
+    assert damaged.readings[0].values == {"energy_import_t1": 1.001}
+
+
 # ------------------------------------------------------------------------------------ time
 
 
