@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Final, Literal, NamedTuple
 
+from gateway.decimals import from_float32
 from gateway.framing.checksums import CHECKSUMS, Kind
 from gateway.labels import read_value
 from gateway.model import Reason, Value
@@ -232,6 +233,8 @@ def _reader(table: Table, kind: str) -> tuple[int, Callable[[bytes], Value | Non
     if kind in _FLOATS:
         size, letter = _FLOATS[kind]
         form = Struct(f"{'<' if _order(table) == 'little' else '>'}{letter}")
+        if kind == "float32":
+            return size, lambda raw: from_float32(form.unpack(raw)[0])
         return size, lambda raw: float(form.unpack(raw)[0])
     if kind == "bcd":
         return table.whole("size", 1, _BCD_MAX), _bcd(_order(table))

@@ -53,6 +53,7 @@ CORE = {
     "patterns",
     "nmea",
     "periodic",
+    "decimals",
     "sml",
 }
 EDGES = {"transports", "spool", "sinks", "clock"}

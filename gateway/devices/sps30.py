@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.asking import Poll, Request
+from gateway.decimals import from_float32
 from gateway.framing.checksums import inverted_sum8
 from gateway.framing.stuffed import Hdlc
 from gateway.model import (
@@ -146,7 +147,7 @@ class Sps30Decoder(Periodic):
 
 def _values(content: bytes) -> dict[str, Value]:
     if len(content) == _FLOATS.size:
-        return dict(zip(_NAMES, _FLOATS.unpack(content), strict=True))
+        return dict(zip(_NAMES, map(from_float32, _FLOATS.unpack(content)), strict=True))
     values = dict(zip(_NAMES, _INTEGERS.unpack(content), strict=True))
     return values | {_SIZE: values[_SIZE] / 1000}
 

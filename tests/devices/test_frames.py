@@ -169,6 +169,7 @@ def test_a_first_frame_counts_where_a_checksum_proves_it_whole() -> None:
         ("00 00 00 00", {"type": "uint32"}, 0),
         ("FF FF FF FF FF FF FF FF", {"type": "uint64"}, 2**64 - 1),
         ("41 CC 00 00", {"type": "float32"}, 25.5),
+        ("33 33 66 43", {"type": "float32", "order": "little"}, 230.2),
         ("00 00 00 00 00 00 F8 BF", {"type": "float64", "order": "little"}, -1.5),
         ("12 34", {"type": "bcd", "size": 2}, 1234),
         ("12 34", {"type": "bcd", "size": 2, "order": "little", "scale": 0.1}, 341.2),
