@@ -19,16 +19,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from gateway import devices
 from gateway.clock import now_ns
 from gateway.config import warnings
 from gateway.config.models import Config, InfluxDB
 from gateway.config.sources import Mqtt, Serial
+from gateway.decoders import decoders
 from gateway.edges import SPOOL_FILE
 from gateway.errors import GatewayError, StoreError, TransportError
 from gateway.model import (
     Deferred,
     Delivered,
+    Device,
     Halted,
     Observation,
     Receipt,
@@ -36,7 +37,7 @@ from gateway.model import (
     TimeSource,
     TooLarge,
 )
-from gateway.ports import make_port
+from gateway.ports import at_rates, make_port
 from gateway.settings import broker_settings, influx_target
 from gateway.sinks.influxdb import InfluxSink
 from gateway.sinks.line_protocol import encode, make_series
@@ -73,7 +74,6 @@ def check_config(config: Config) -> list[str]:
         *([port_problem] if port_problem else []),
         *_data_dir_problems(config),
         *_small_disk(config),
-        *devices.problems(),
     ]
 
 
@@ -84,9 +84,13 @@ async def check_connections(config: Config, echo: Echo) -> int:
         running = holder(directory)
     except StoreError:
         running = None  # reported by `_check_data_dir`
+    known = decoders(config.gateway.decoders).devices
     checks = {
         "data directory": _check_data_dir(config, running),
-        **{f'serial "{entry.name}"': _check_port(entry, running) for entry in config.serial},
+        **{
+            f'serial "{entry.name}"': _check_port(entry, known[entry.decoder], running)
+            for entry in config.serial
+        },
         **{f'mqtt "{entry.name}"': _check_broker(entry) for entry in config.mqtt},
     }
     if config.influxdb is not None:
@@ -193,8 +197,9 @@ def _size(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
-async def _check_port(entry: Serial, running: int | None) -> list[Finding]:
-    port = make_port(entry)
+async def _check_port(entry: Serial, device: Device, running: int | None) -> list[Finding]:
+    likely, *_ = at_rates(entry, device).values()
+    port = make_port(likely)
     if running is not None and await port.is_held_by(running):
         words = f"{entry.port}: in use by the gateway (process {running})"
         return [Finding(Verdict.OK, words)]

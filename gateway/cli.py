@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from gateway import __version__
+from gateway.cli_decode import decode
 from gateway.cli_options import CONFIG, Group, counted, load, say
 from gateway.cli_spool import dead_letters, spool
 from gateway.errors import EXIT_FAILED, EXIT_USAGE, ConfigError, GatewayError
@@ -109,6 +110,9 @@ def demo(seconds: float | None, *, embedded: bool) -> None:
 
     logs.configure(verbose=False, for_people=True)
     run_and_leave(run_demo(seconds, embedded=embedded, say=say))
+
+
+command.add_command(decode)
 
 
 @command.command()

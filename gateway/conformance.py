@@ -1,10 +1,16 @@
-"""What every framer and every decoder must stand, as functions that a device's test calls once.
+r"""What every framer and every decoder must stand, as functions that a device's test calls once.
 
-`check_framer` feeds a stream in every manner and demands the same frames and that no byte is lost.
-`check_decoder` does so with framer and decoder together, then damages the stream: the vectors are
-run whole, byte by byte, doubled in one chunk, after noise, after themselves cut at every length,
-with every bit flipped, and amid seeded garbage. Nothing may raise; what a verdict holds must be
-storable; a device whose frames carry a checksum must refuse every damaged frame.
+    from gateway.conformance import Vector, check_decoder
+
+    def test_the_decoder_stands_whatever_arrives() -> None:
+        check_decoder(DEVICE, [Vector(b"T=21.5*3f\n", [Reading({"temperature": 21.5})])])
+
+A vector is bytes as they arrive and the readings that they must give. `check_decoder` runs each
+whole, byte by byte, doubled in one chunk, after noise, after itself cut at every length, with every
+bit flipped, and amid seeded garbage. Nothing may raise; no byte may be lost; what a verdict holds
+must be storable; a vector whose frame carries a checksum (`checksummed`) must not give a wrong
+reading for any flipped bit. What fails says which bytes, in which manner. `check_framer` does
+the same for a framer alone. See docs/new-device.md for a whole example.
 """
 
 import random
@@ -50,10 +56,12 @@ class Vector(NamedTuple):
 
 def check_framer(make: Callable[[], Framer], stream: bytes, frames: Sequence[bytes]) -> None:
     """`stream` holds `frames` and nothing else, whatever the pieces it comes in."""
-    for chunks in (*_manners(stream), [stream + stream]):
-        expected = [*frames, *frames] if len(b"".join(chunks)) > len(stream) else [*frames]
-        framed = [item.data for item in feed(make(), chunks) if isinstance(item, Framed)]
-        assert framed == expected, f"{chunks[0]!r}..."
+    twice = ("doubled in one chunk", [stream + stream])
+    for manner, chunks in (*_manners(stream), twice):
+        expected = [*frames, *frames] if chunks is twice[1] else [*frames]
+        with _Telling(manner, chunks):
+            framed = [item.data for item in feed(make(), chunks) if isinstance(item, Framed)]
+            assert framed == expected, f"the frames are {framed!r}, not {expected!r}"
     for chunks in _garbage(stream, rounds=200):
         list(feed(make(), chunks))
 
@@ -65,11 +73,16 @@ def check_decoder(
     resync: bytes = b"",
     mutants: int = 2_000,
 ) -> None:
-    """All of the above for a device; `resync` is what ends a broken frame of its stream.
+    """Check a device with its vectors: see above. Raises AssertionError, or what the device raised.
 
-    `mutants` is how many damaged payloads and pieces of noise it meets in all.
+    Args:
+        device: what the file offers as `DEVICE`.
+        vectors: bytes and what they mean.
+        resync: what ends a broken frame of the stream, such as a line break; empty where a frame's
+            beginning does.
+        mutants: how many damaged payloads and pieces of noise it meets in all.
     """
-    assert vectors
+    assert vectors, "there is no vector"
     for vector in vectors:
         if device.framer is None:
             _check_payload(device, vector)
@@ -85,7 +98,7 @@ def feed(framer: Framer, chunks: Iterable[bytes]) -> Iterator[Framed | Noise]:
     for chunk in chunks:
         fed += len(chunk)
         for item in framer.feed(chunk):
-            assert item.size > 0
+            assert item.size > 0, f"{item!r} has no size"
             out += item.size
             yield item
         assert fed == out + framer.buffered, "bytes are lost or counted twice"
@@ -94,7 +107,7 @@ def feed(framer: Framer, chunks: Iterable[bytes]) -> Iterator[Framed | Noise]:
         out += item.size
         yield item
     assert fed == out, "close() loses bytes"
-    assert framer.buffered == 0
+    assert framer.buffered == 0, "close() keeps bytes"
 
 
 def readings_of(device: Device, chunks: Iterable[bytes], vector: Vector) -> list[Reading]:
@@ -125,21 +138,28 @@ def comparable(readings: Iterable[Reading]) -> list[str]:
 def check_verdict(verdict: Verdict) -> None:
     """A verdict is well formed, and all of its texts can be stored."""
     if isinstance(verdict, Malformed | Ignored | Repeated):
-        assert isinstance(verdict.reason, Reason)
+        assert isinstance(verdict.reason, Reason), f"{verdict!r} has no Reason"
         return
     if isinstance(verdict, Learned):
         return
-    assert isinstance(verdict, Decoded)
-    assert verdict.readings or verdict.malformed
-    assert all(isinstance(element, Malformed) for element in verdict.malformed)
+    assert isinstance(verdict, Decoded), f"{verdict!r} is no verdict"
+    assert verdict.readings or verdict.malformed, "Decoded is empty: use Ignored or Learned"
+    for element in verdict.malformed:
+        assert isinstance(element, Malformed), f"{element!r} is not Malformed"
     for reading in verdict.readings:
-        assert reading.values
-        assert {type(value) for value in reading.values.values()} <= {float, int, bool, str}
-        assert reading.observed_at_ns is None or isinstance(reading.observed_at_ns, int)
-        texts = [value for value in reading.values.values() if isinstance(value, str)]
-        for pairs in (reading.units, reading.tags):
-            texts += [*pairs.keys(), *pairs.values()]
-        "".join([*texts, *reading.values, reading.device, reading.measurement]).encode()
+        _check_reading(reading)
+
+
+def _check_reading(reading: Reading) -> None:
+    assert reading.values, "a reading without values"
+    kinds = {type(value) for value in reading.values.values()}
+    assert kinds <= {float, int, bool, str}, f"{reading!r} has a value that is no Value"
+    time_ns = reading.observed_at_ns
+    assert time_ns is None or isinstance(time_ns, int), f"{time_ns!r}: nanoseconds are an integer"
+    texts = [value for value in reading.values.values() if isinstance(value, str)]
+    for pairs in (reading.units, reading.tags):
+        texts += [*pairs.keys(), *pairs.values()]
+    "".join([*texts, *reading.values, reading.device, reading.measurement]).encode()
 
 
 def mutate(rng: random.Random, data: bytes) -> bytes:
@@ -173,24 +193,55 @@ _TOKENS = (
 
 
 def _check_stream(device: Device, vector: Vector, resync: bytes) -> None:
-    expected = comparable(vector.readings)
     stream = resync + vector.data
-    for chunks in _manners(stream):
-        assert comparable(readings_of(device, chunks, vector)) == expected
-    doubled = comparable(readings_of(device, [stream + vector.data], vector))
-    assert doubled == expected * 2
-    before = [random.Random(SEED).randbytes(300)]  # noise
-    before += [vector.data[:length] for length in range(len(vector.data))]  # itself, cut
-    for start in before:
-        found = comparable(readings_of(device, [start + resync + vector.data], vector))
-        assert found[len(found) - len(expected) :] == expected, f"after {start!r}"
+    for manner, chunks in _manners(stream):
+        _expect(device, vector, chunks, 1, manner)
+    _expect(device, vector, [stream + vector.data], 2, "doubled in one chunk")
+    noise = random.Random(SEED).randbytes(300)
+    _expect(device, vector, [noise + stream], 1, "after noise", last=True)
+    for length in range(len(vector.data)):
+        cut = vector.data[:length]
+        _expect(device, vector, [cut + stream], 1, f"after its first {length} bytes", last=True)
 
 
 def _check_payload(device: Device, vector: Vector) -> None:
-    expected = comparable(vector.readings)
-    assert comparable(readings_of(device, [vector.data], vector)) == expected
-    again = readings_of(device, [vector.data[:-1], vector.data, vector.data], vector)
-    assert comparable(again)[-2 * len(expected) :] == expected * 2
+    _expect(device, vector, [vector.data], 1, "alone")
+    again = [vector.data[:-1], vector.data, vector.data]
+    _expect(device, vector, again, 2, "twice, after itself cut", last=True)
+
+
+def _expect(
+    device: Device,
+    vector: Vector,
+    chunks: list[bytes],
+    times: int,
+    manner: str,
+    *,
+    last: bool = False,
+) -> None:
+    """The vector's readings so many times; `last`: others may precede them."""
+    expected = comparable(vector.readings) * times
+    with _Telling(manner, chunks):
+        found = comparable(readings_of(device, chunks, vector))
+        ending = found[len(found) - len(expected) :] if last else found
+        assert ending == expected, "\n  ".join(
+            ["the readings are", *found, "and should be", *expected]
+        )
+
+
+class _Telling:
+    """Adds to whatever is raised which bytes it is about."""
+
+    def __init__(self, what: str, data: object) -> None:
+        self._what = what
+        self._data = data
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            error.add_note(f"{self._what}: {self._data!r}")
 
 
 def _check_damage(device: Device, vector: Vector, resync: bytes) -> None:
@@ -199,8 +250,10 @@ def _check_damage(device: Device, vector: Vector, resync: bytes) -> None:
     for bit in range(len(vector.data) * 8):
         damaged = bytearray(vector.data)
         damaged[bit // 8] ^= 1 << bit % 8
-        found = comparable(readings_of(device, [resync + bytes(damaged)], vector))
-        assert not vector.checksummed or {*found} <= true, f"bit {bit} is not noticed"
+        with _Telling(f"bit {bit % 8} of byte {bit // 8} flipped", damaged):
+            found = comparable(readings_of(device, [resync + bytes(damaged)], vector))
+            wrong = {*found} - true
+            assert not (vector.checksummed and wrong), "damage is not noticed: " + ", ".join(wrong)
 
 
 def _check_survival(device: Device, vector: Vector, mutants: int) -> None:
@@ -219,19 +272,21 @@ def _check_survival(device: Device, vector: Vector, mutants: int) -> None:
 
 
 def _readings(decoder: Decoder, frame: Frame) -> Sequence[Reading]:
-    verdict = decoder.decode(frame)
-    check_verdict(verdict)
+    with _Telling("the frame", frame.data):
+        verdict = decoder.decode(frame)
+        check_verdict(verdict)
     return verdict.readings if isinstance(verdict, Decoded) else ()
 
 
-def _manners(stream: bytes) -> Iterator[list[bytes]]:
+def _manners(stream: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """One stream in pieces: whole, single bytes, and at random with empty ones between."""
-    yield [stream]
-    yield [stream[i : i + 1] for i in range(len(stream))]
+    yield "whole", [stream]
+    yield "byte by byte", [stream[i : i + 1] for i in range(len(stream))]
     rng = random.Random(SEED)
     for _ in range(5):
         cuts = sorted(rng.randrange(len(stream) + 1) for _ in range(6))
-        yield [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+        pieces = zip([0, *cuts], [*cuts, len(stream)], strict=True)
+        yield "in pieces", [stream[a:b] for a, b in pieces]
 
 
 def _garbage(model: bytes, rounds: int) -> Iterator[list[bytes]]:

@@ -110,6 +110,43 @@ class Pipeline:
         self._ledger.lose(self._account, stage, reason, example, now_ns=frame.received_at_ns)
 
 
+class Stream:
+    """A byte stream's framer and pipeline: bytes in, observations out, every byte counted."""
+
+    def __init__(
+        self, account: Account, ledger: Ledger, framer: Framer, pipeline: Pipeline
+    ) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._framer = framer
+        self._pipeline = pipeline
+
+    def feed(self, data: bytes, now_ns: int) -> list[Observation]:
+        """Take a chunk of any size."""
+        self._account.bytes_received += len(data)
+        return self._count(self._framer.feed(data), now_ns)
+
+    def close(self, now_ns: int) -> list[Observation]:
+        """Wait for nothing more: the stream ended, or whoever was asked has fallen silent."""
+        return self._count(self._framer.close(), now_ns)
+
+    def _count(self, items: Iterable[Framed | Noise], now_ns: int) -> list[Observation]:
+        account = self._account
+        found: list[Observation] = []
+        for item in items:
+            if isinstance(item, Noise):
+                self._ledger.lose(
+                    account, Stage.NOISE, item.reason, item.data, now_ns=now_ns, count=item.size
+                )
+                continue
+            account.bytes_framed += item.size
+            account.frames += 1
+            account.last_frame_ns = now_ns
+            found += self._pipeline.process(Frame(item.data, now_ns, first=item.first))
+        account.bytes_buffered = self._framer.buffered
+        return found
+
+
 class StreamIntake:
     """A byte stream's way into the committer: `receive` is the transport's call."""
 
@@ -125,9 +162,7 @@ class StreamIntake:
         when_full: WhenFull = WhenFull.DROP_NEWEST,
     ) -> None:
         self._account = account
-        self._ledger = ledger
-        self._framer = framer
-        self._pipeline = pipeline
+        self._stream = Stream(account, ledger, framer, pipeline)
         self._committer = committer
         self._inlet = committer.admission.inlet(account, when_full)
         self._clock = clock
@@ -137,29 +172,15 @@ class StreamIntake:
 
     def receive(self, data: bytes) -> None:
         """Take a chunk of any size."""
-        now_ns = self._clock()
-        self._account.bytes_received += len(data)
-        self._count(self._framer.feed(data), now_ns)
+        self._add(self._stream.feed(data, self._clock()))
 
     def flush(self) -> None:
-        """Wait for nothing more: the stream ended, or whoever was asked has fallen silent."""
-        self._count(self._framer.close(), self._clock())
+        """See `Stream.close`."""
+        self._add(self._stream.close(self._clock()))
 
-    def _count(self, items: Iterable[Framed | Noise], now_ns: int) -> None:
-        account = self._account
-        for item in items:
-            if isinstance(item, Noise):
-                self._ledger.lose(
-                    account, Stage.NOISE, item.reason, item.data, now_ns=now_ns, count=item.size
-                )
-                continue
-            account.bytes_framed += item.size
-            account.frames += 1
-            account.last_frame_ns = now_ns
-            observations = self._pipeline.process(Frame(item.data, now_ns, first=item.first))
-            if observations:
-                self._committer.add(self._inlet, observations)
-        account.bytes_buffered = self._framer.buffered
+    def _add(self, observations: list[Observation]) -> None:
+        if observations:
+            self._committer.add(self._inlet, observations)
 
 
 class Connection(Acknowledger, Protocol):

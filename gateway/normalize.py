@@ -17,7 +17,7 @@ look-ups per message, TEXT_MAX characters of text.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.catalogue import Catalogue
@@ -115,7 +115,9 @@ class Normalizer:
         measurement: str = "",
         tags: Mapping[str, str],
         rules: Mapping[str, FieldRule],
+        believes: Callable[[int, int], bool] = is_plausible,
     ) -> None:
+        """`believes` says whether a device's time can be right, given that of the arrival."""
         self._account = account
         self._ledger = ledger
         self._catalogue = catalogue
@@ -124,6 +126,7 @@ class Normalizer:
         self._measurement = measurement
         self._tags = dict(tags)
         self._rules = dict(rules)
+        self._believes = believes
         self._plans: dict[tuple[str, str, str], _Plan] = {}
         self._generation = catalogue.generation
         self._series: dict[object, SeriesHistory] = {}
@@ -140,7 +143,7 @@ class Normalizer:
         if not fields:
             return Implausible(Reason.NO_FIELDS)
         observed_at_ns = reading.observed_at_ns
-        if observed_at_ns is not None and not is_plausible(observed_at_ns, frame.received_at_ns):
+        if observed_at_ns is not None and not self._believes(observed_at_ns, frame.received_at_ns):
             observed_at_ns = None
         return history.place(fields, frame.received_at_ns, observed_at_ns)
 

@@ -3,10 +3,12 @@
 A part of the composition root: here `Config` ends for ports.
 """
 
+from typing import cast
+
 from gateway.baudrates import COMMON
 from gateway.config.ports import Way, address_of
 from gateway.config.sources import Serial
-from gateway.devices import devices
+from gateway.model import Device
 from gateway.transports.com_port import Line
 from gateway.transports.process import ProcessSettings, ProcessTransport
 from gateway.transports.rfc2217 import Rfc2217Transport
@@ -17,12 +19,17 @@ from gateway.transports.tcp import TcpSettings, TcpTransport
 RealPort = SerialTransport | TcpTransport | StdinTransport | ProcessTransport
 
 
-def baudrates(entry: Serial) -> list[int]:
-    """The rate of the line; where it is to be found out, those to try, the most likely first."""
+def at_rates(entry: Serial, device: Device) -> dict[int, Serial]:
+    """The entry at the rate of its line; where that is to be found out, at each, the likely first.
+
+    `device` is that of the entry's decoder.
+    """
+    known = device.baudrates or COMMON
     if isinstance(entry.baudrate, int):
-        return [entry.baudrate]
-    known = devices()[entry.decoder].baudrates or COMMON
-    return [known[0]] if entry.baudrate is None else list(dict.fromkeys((*known, *COMMON)))
+        rates = [entry.baudrate]
+    else:
+        rates = [known[0]] if entry.baudrate is None else list(dict.fromkeys((*known, *COMMON)))
+    return {rate: entry.model_copy(update={"baudrate": rate}) for rate in rates}
 
 
 def character_s(entry: Serial) -> float:
@@ -30,11 +37,16 @@ def character_s(entry: Serial) -> float:
     if entry.way() not in (Way.SERIAL, Way.RFC2217):
         return 0.0
     bits = 1 + entry.bytesize + (entry.parity != "N") + entry.stopbits
-    return bits / baudrates(entry)[0]
+    return bits / _rate(entry)
+
+
+def _rate(entry: Serial) -> int:
+    """Of an entry that `at_rates` made."""
+    return cast("int", entry.baudrate)
 
 
 def make_port(entry: Serial) -> RealPort:
-    """The way in, which nothing has opened yet."""
+    """The way in of an entry that `at_rates` made; nothing has opened it yet."""
     silence_timeout_s = entry.silence_timeout or None
     if entry.port is None:
         return ProcessTransport(ProcessSettings(entry.name, entry.command or (), silence_timeout_s))
@@ -51,15 +63,13 @@ def make_port(entry: Serial) -> RealPort:
 
 
 def _line(entry: Serial) -> Line:
-    return Line(
-        baudrates(entry)[0], entry.bytesize, entry.parity, entry.stopbits, entry.dtr, entry.rts
-    )
+    return Line(_rate(entry), entry.bytesize, entry.parity, entry.stopbits, entry.dtr, entry.rts)
 
 
 def _port_settings(port: str, entry: Serial) -> PortSettings:
     return PortSettings(
         port=port,
-        baudrate=baudrates(entry)[0],
+        baudrate=_rate(entry),
         bytesize=entry.bytesize,
         parity=entry.parity,
         stopbits=entry.stopbits,

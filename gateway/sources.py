@@ -19,14 +19,15 @@ from gateway.config.models import Config
 from gateway.config.sources import FieldRule as FieldSettings
 from gateway.config.sources import Mqtt, Serial
 from gateway.config.sources import Subscription as SubscriptionSettings
-from gateway.devices import devices
+from gateway.decoders import decoders, set_up
 from gateway.edges import Edges, Port
 from gateway.errors import ConfigError
 from gateway.intake import MqttIntake, Pipeline, StreamIntake, Subscription
 from gateway.ledger import Account, Ledger
+from gateway.model import Device
 from gateway.normalize import FieldRule, Normalizer
 from gateway.polling import Poller, Write
-from gateway.ports import baudrates, character_s
+from gateway.ports import at_rates, character_s
 from gateway.series import SeriesRegistry
 from gateway.topics import Router, TopicPattern
 
@@ -41,6 +42,9 @@ class Parts:
     catalogue: Catalogue
     registry: SeriesRegistry
     committer: Committer[Any]
+
+    def device(self, decoder: str) -> Device:
+        return decoders(self.config.gateway.decoders).devices[decoder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,8 @@ class Source:
 
 def serial_source(entry: Serial, parts: Parts) -> Source:
     """A port; it is never kept away, for nobody would keep its bytes."""
-    device = devices()[entry.decoder]
-    decoder = device.make_decoder(entry.options())
-    framer = device.make_framer(entry.options())
+    device = parts.device(entry.decoder)
+    decoder, framer = set_up(device, entry.options())
     if framer is None:
         raise ConfigError([f"{entry.name}: decoder {device.name} takes messages, not bytes"])
     account = parts.ledger.account(entry.name, "serial")
@@ -75,8 +78,10 @@ def serial_source(entry: Serial, parts: Parts) -> Source:
         parts.edges.clock,
         when_full=WhenFull(parts.config.spool.when_full.serial),
     )
+    entries = at_rates(entry, device)
+    likely = next(iter(entries.values()))
     poller = (
-        Poller(account, decoder, intake.flush, character_s=character_s(entry))
+        Poller(account, decoder, intake.flush, character_s=character_s(likely))
         if isinstance(decoder, Asker)
         else None
     )
@@ -90,9 +95,8 @@ def serial_source(entry: Serial, parts: Parts) -> Source:
 
     asked_problems = poller.problems if poller is not None else tuple
     if entry.baudrate != "auto":
-        run = partial(listen, parts.edges.port(entry), entry)
+        run = partial(listen, parts.edges.port(likely), likely)
         return Source(account, run, _at_once, asked_problems)
-    entries = {rate: entry.model_copy(update={"baudrate": rate}) for rate in baudrates(entry)}
     autobaud = Autobaud(
         account,
         BaudrateSearch(list(entries)),
@@ -166,7 +170,7 @@ def mqtt_source(entry: Mqtt, parts: Parts, session: str, seen: list[tuple[int, b
 def _subscription(
     entry: Mqtt, wanted: SubscriptionSettings, account: Account, parts: Parts
 ) -> Subscription:
-    decoder = devices()[wanted.decoder].make_decoder(wanted.options())
+    decoder, _ = set_up(parts.device(wanted.decoder), wanted.options())
     normalizer = _normalizer(account, parts, wanted.tags, wanted.fields, wanted.measurement)
     return Subscription(
         Pipeline(account, parts.ledger, decoder, normalizer), retained=entry.takes_retained(wanted)

@@ -39,9 +39,9 @@ BITS_PER_BYTE = 10
 PORTION_S = 0.016
 LOOK_S = 0.05  # how often a device looks for a reader
 STALL_S = 0.05  # how long to trust the kernel to report room in its buffer
-DRAIN_S = 0.5
+DRAIN_S = 2.0
 DRAIN_LOOK_S = 0.005
-DRAIN_LOOKS = 2
+DRAIN_LOOKS = 10
 
 
 class WhenClosed(StrEnum):
@@ -251,9 +251,7 @@ class SerialPlayer:
         """Give the reader a moment for what it hasn't read yet."""
         loop = asyncio.get_running_loop()
         end = loop.time() + DRAIN_S
-        quiet = (
-            0  # what the kernel is still moving to the reader's side shows only at the second look
-        )
+        quiet = 0  # what the kernel is still moving to the reader's side shows only a moment later
         while quiet < DRAIN_LOOKS and loop.time() < end and self._port.attached():
             await asyncio.sleep(DRAIN_LOOK_S)
             quiet = quiet + 1 if self._port.unread() == 0 else 0

@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import pytest
 
-from gateway import ports, sources
 from gateway.asking import Poll, Request
 from gateway.backoff import Backoff
 from gateway.baudrates import DOUBT_S, LISTEN_S, REQUESTS
@@ -191,8 +190,7 @@ class _Edges:
 
 @pytest.fixture(autouse=True)
 def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "devices", lambda: DEVICES)
-    monkeypatch.setattr(ports, "devices", lambda: DEVICES)
+    monkeypatch.setattr("gateway.decoders.devices", lambda: DEVICES)
 
 
 def lived(cable: Cable, seconds: float, decoder: str = "checked") -> Bench:

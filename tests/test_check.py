@@ -194,7 +194,7 @@ async def test_a_disk_smaller_than_its_limits_is_pointed_out(tmp_path: Path) -> 
 def test_a_device_of_another_package_that_does_not_load_is_pointed_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.devices.problems", lambda: ("device 'x' cannot be loaded",))
+    monkeypatch.setattr("gateway.decoders.problems", lambda: ("device 'x' cannot be loaded",))
     config = configure(tmp_path, serial("mast", "/dev/ttyUSB0"))
     assert check_config(config) == ["device 'x' cannot be loaded"]
 

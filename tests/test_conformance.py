@@ -1,12 +1,15 @@
 """The conformance checks can fail: each meets a part that breaks its law."""
 
+import sys
+import tomllib
 from collections.abc import Sequence
 
 import pytest
 
-from gateway.conformance import Vector, check_decoder, check_framer
+from gateway.conformance import Vector, check_decoder, check_framer, check_verdict
 from gateway.framing.delimited import Lines
 from gateway.model import Decoded, Device, Frame, Framed, Malformed, Noise, Reading, Reason, Verdict
+from tests.test_tidy import ROOT, imports
 
 
 class Forgetful(Lines):
@@ -73,16 +76,47 @@ def test_a_framer_that_breaks_its_law_is_found(framer: type[Impatient]) -> None:
         check_framer(framer, b"a\nbc\n", [b"a", b"bc"])
 
 
-def test_a_decoder_that_overlooks_damage_is_found() -> None:
-    with pytest.raises(AssertionError, match="is not noticed"):
+def test_a_decoder_that_overlooks_damage_is_found_and_the_bit_named() -> None:
+    with pytest.raises(AssertionError, match="damage is not noticed") as raised:
         check_decoder(device(Parity, trusting=True), VECTORS, resync=b"\n")
+    assert raised.value.__notes__ == ["bit 0 of byte 0 flipped: bytearray(b'67\\n')"]
 
 
-def test_a_decoder_that_raises_is_found() -> None:
-    with pytest.raises(UnicodeDecodeError):
+def test_a_decoder_that_raises_is_found_and_the_frame_shown() -> None:
+    with pytest.raises(UnicodeDecodeError) as raised:
         check_decoder(device(Fragile), VECTORS, resync=b"\n")
+    frame, _ = raised.value.__notes__
+    assert frame.startswith("the frame: b'")
 
 
-def test_a_wrong_expectation_is_found() -> None:
-    with pytest.raises(AssertionError):
+def test_a_wrong_expectation_is_found_and_both_are_shown() -> None:
+    with pytest.raises(AssertionError, match="and should be") as raised:
         check_decoder(device(Parity), [Vector(b"77\n", [Reading({"value": 8.0})])], resync=b"\n")
+    assert "'value': 7.0" in str(raised.value)
+    assert "'value': 8.0" in str(raised.value)
+    assert raised.value.__notes__ == ["whole: [b'\\n77\\n']"]
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        Malformed("checksum"),  # type: ignore[arg-type]
+        Decoded([]),
+        Decoded([Reading({})]),
+        Decoded([Reading({"a": None})]),  # type: ignore[dict-item]
+        Decoded([Reading({"a": 1}, observed_at_ns=1.5)]),  # type: ignore[arg-type]
+        Decoded([], [b"rubbish"]),  # type: ignore[list-item]
+        None,
+    ],
+)
+def test_a_verdict_that_is_not_well_formed_is_found(verdict: Verdict) -> None:
+    with pytest.raises(AssertionError, match=" "):
+        check_verdict(verdict)
+
+
+def test_the_checks_come_with_the_package_and_need_no_more_than_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "gateway*" in project["tool"]["setuptools"]["packages"]["find"]["include"]
+    source = (ROOT / "gateway" / "conformance.py").read_text()
+    needed = {name.partition(".")[0] for _, name in imports(source)}
+    assert needed <= {"gateway", *sys.stdlib_module_names}

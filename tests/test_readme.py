@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,22 @@ def test_the_readmes_configuration_is_valid(tmp_path: Path) -> None:
 
 def test_the_readme_shows_what_the_demo_prints() -> None:
     check_output(block("output: demo"))
+
+
+def test_the_readme_shows_what_decode_prints() -> None:
+    """To the digit, but for the time of arrival."""
+    time = re.compile(r"20\d\d-[^\"]*Z|\d{19}")
+    for example in block("example: decode").split("$ ")[1:]:
+        line, _, expected = example.partition("\n")
+        line = line.replace("sensor-gateway", f"{sys.executable} -m gateway")
+        shown = subprocess.run(
+            ["sh", "-c", f"{{ {line}; }} 2>&1"],  # noqa: S607
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        assert time.sub("TIME", shown.stdout) == time.sub("TIME", expected)
 
 
 def anchors(page: Path) -> set[str]:

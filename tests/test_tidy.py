@@ -60,6 +60,7 @@ EDGES = {"transports", "spool", "sinks", "clock"}
 FLOW = {"admission", "intake", "polling", "autobaud", "committer", "delivery", "dating"}
 SHELL = {
     "cli",
+    "cli_decode",
     "cli_options",
     "cli_spool",
     "output",
@@ -74,6 +75,8 @@ SHELL = {
     "console",
     "check",
     "conformance",
+    "decode",
+    "decoders",
     "demo",
     "demo_servers",
     "export",

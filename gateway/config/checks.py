@@ -18,6 +18,7 @@ from gateway.config.ports import Way, way_of
 from gateway.config.problems import Problem, dotted, missing_key, unknown_key
 from gateway.config.schema import Loc, keys_at
 from gateway.config.sources import Mqtt
+from gateway.decoders import decoders, set_up
 from gateway.errors import ConfigError
 from gateway.model import Device
 from gateway.nearest import did_you_mean
@@ -174,8 +175,8 @@ def _no_proof(device: Device) -> str:
 def _asks(device: Device, entry: Table) -> bool:
     given = {key: value for key, value in entry.items() if key in device.options}
     try:
-        return isinstance(device.make_decoder(given), Asker)
-    except (TypeError, ValueError, ConfigError):
+        return isinstance(set_up(device, given)[0], Asker)
+    except ConfigError:
         return False  # said by `_options`
 
 
@@ -226,15 +227,12 @@ def _options(
         if key not in device.options:
             yield unknown_key((*loc, key), [*known, *sorted(device.options)])
     given = {key: value for key, value in options.items() if key in device.options}
-    for make in (device.make_decoder, device.make_framer):
-        try:
-            make(given)
-        except ConfigError as error:
-            for sentence in error.problems:
-                where, words = _located(sentence, given)
-                yield Problem((*loc, *where), f"the decoder says: {words}")
-        except (TypeError, ValueError) as error:
-            yield Problem((*loc, *_somewhere(given)), f"the decoder says: {error}")
+    try:
+        set_up(device, given)
+    except ConfigError as error:
+        for sentence in error.problems:
+            where, words = _located(sentence, given)
+            yield Problem((*loc, *where), f"the decoder says: {words}")
 
 
 def _located(sentence: str, given: Mapping[str, object]) -> tuple[Loc, str]:
@@ -252,8 +250,8 @@ def _somewhere(given: Mapping[str, object]) -> Loc:
 
 
 def warnings(config: Config) -> list[str]:
-    """What works and may not be meant, for `check`."""
-    found: list[str] = []
+    """What works and may not be meant, in words for the operator."""
+    found = [*decoders(config.gateway.decoders).problems]
     if not config.serial and not config.mqtt:
         found.append("no [[serial]] and no [[mqtt]]: there is nothing to read")
     listen = config.console.listen

@@ -18,7 +18,7 @@ from gateway.config.models import Config
 from gateway.config.problems import Problem, from_validation, render
 from gateway.config.schema import Loc
 from gateway.config.values import Context
-from gateway.devices import devices as discovered
+from gateway.decoders import Decoders, decoders
 from gateway.errors import ConfigError
 from gateway.model import Device
 
@@ -98,11 +98,20 @@ def load(
     _set_state_directory(document, environ)
     context = Context(path.absolute().parent, Path(environ.get("HOME", "/")))
     config, invalid = _validate(document, context)
-    between = check(document, discovered() if devices is None else devices)
-    lines = render(chain(problems, invalid, between), raw)
+    known = _decoders(document, context) if devices is None else Decoders(devices, ())
+    lines = render(chain(problems, invalid, check(document, known.devices)), raw)
     if config is None or lines:
-        raise ConfigError(lines)
+        raise ConfigError([*lines, *known.problems])  # a decoder that is missed may be among them
     return config
+
+
+def _decoders(document: Mapping[str, object], context: Context) -> Decoders:
+    """Those to be had; their folder counts also where other keys are wrong."""
+    section = document.get("gateway")
+    folder = section.get("decoders") if isinstance(section, dict) else None
+    if not isinstance(folder, str) or "\0" in folder or not context.resolve(folder).is_dir():
+        return decoders()
+    return decoders(context.resolve(folder))
 
 
 def _validate(

@@ -16,6 +16,7 @@ from gateway.config.sources import Mqtt, Serial
 from gateway.config.values import (
     Duration,
     Folder,
+    FolderThere,
     HttpUrl,
     Label,
     Listen,
@@ -42,6 +43,11 @@ class Gateway(Section):
         " `$STATE_DIRECTORY`, which systemd sets, goes before the default.",
     )
     tags: Tags = Field({}, description='Tags on every point, such as `{ site = "farm" }`.')
+    decoders: FolderThere | None = Field(
+        None,
+        description="A folder with decoders of your own, one file each: see"
+        " [Support a new device](new-device.md).",
+    )
     clock: Literal["auto", "trust"] = Field(
         "auto",
         description='`"auto"`: until the clock is synchronized readings wait for their time.'

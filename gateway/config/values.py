@@ -40,6 +40,11 @@ class Context:
     folder: Path
     home: Path
 
+    def resolve(self, text: str) -> Path:
+        if text == "~" or text.startswith("~/"):
+            return self.home / text[2:]
+        return self.folder / text
+
 
 @dataclass(frozen=True, slots=True)
 class _Amount:
@@ -199,11 +204,7 @@ def path_from(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("allowed: a path")
     context = info.context
-    if not isinstance(context, Context):
-        return Path(value)
-    if value == "~" or value.startswith("~/"):
-        return context.home / value[2:]
-    return context.folder / value
+    return context.resolve(value) if isinstance(context, Context) else Path(value)
 
 
 def _readable(value: object, info: ValidationInfo) -> Path:
@@ -212,20 +213,28 @@ def _readable(value: object, info: ValidationInfo) -> Path:
     return path
 
 
+def _there(value: object, info: ValidationInfo) -> Path:
+    path = path_from(value, info)
+    if not path.is_dir():
+        raise ValueError(f"no such folder{_RELATIVE}")
+    return path
+
+
 def _read(path: Path, size: int) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(size)
     except FileNotFoundError:
-        words = "no such file (a relative path starts at the folder of the configuration)"
-        raise ValueError(words) from None
+        raise ValueError(f"no such file{_RELATIVE}") from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
 
 
+_RELATIVE: Final = " (a relative path starts at the folder of the configuration)"
 _PATH_SCHEMA: Final = WithJsonSchema({"type": "string", "title": "a path"})
 
 Folder = Annotated[Path, BeforeValidator(path_from), _PATH_SCHEMA]
+FolderThere = Annotated[Path, BeforeValidator(_there), _PATH_SCHEMA]
 ReadableFile = Annotated[Path, BeforeValidator(_readable), _PATH_SCHEMA]
 
 

@@ -5,7 +5,8 @@ decoder is pure and never raises on any bytes; what several share stands outside
 for no device imports another. Files whose name begins with an underscore are not looked at.
 
 Other distributions add devices with an entry point in the group `gateway.devices`. One that cannot
-be loaded, or takes a name that is taken, is a sentence in `problems`, and no more than that.
+be loaded, or takes a name that is taken, is a sentence in `problems`, and no more than that. Files
+in a folder of the operator's: `gateway.decoders`.
 """
 
 import importlib
@@ -20,11 +21,8 @@ from gateway.model import Device
 
 GROUP: Final = "gateway.devices"
 
-_LOADING_FAILS: Final = (
-    *(ImportError, AttributeError, SyntaxError, NameError),
-    *(TypeError, ValueError, LookupError, OSError),
-)
-"""What importing a foreign module raises when it is broken or not made for this machine."""
+FOREIGN_FAILS: Final = (Exception, SystemExit)
+"""What code of others raises when it is broken or not made for this machine: anything."""
 
 
 def devices() -> Mapping[str, Device]:
@@ -35,6 +33,13 @@ def devices() -> Mapping[str, Device]:
 def problems() -> tuple[str, ...]:
     """Entry points that gave no device, in words for the operator."""
     return _load()[1]
+
+
+def as_device(offered: object) -> Device | None:
+    """What a module of others offers, if it is a device."""
+    if isinstance(offered, Device) and isinstance(offered.name, str) and offered.name:
+        return offered
+    return None
 
 
 @cache
@@ -63,9 +68,7 @@ def _own() -> list[Device]:
 
 def _foreign(point: EntryPoint) -> Device | str:
     try:
-        device = point.load()
-    except _LOADING_FAILS as error:
+        device = as_device(point.load())
+    except FOREIGN_FAILS as error:
         return f"device {point.name!r} of {point.value} cannot be loaded: {error!r}"
-    if not isinstance(device, Device):
-        return f"device {point.name!r}: {point.value} is no gateway.model.Device"
-    return device
+    return device or f"device {point.name!r}: {point.value} is no gateway.model.Device"

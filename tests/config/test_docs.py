@@ -28,6 +28,7 @@ PEM_FILES = ("ca.pem", "client.pem", "client.key")
 def environ(tmp_path: Path) -> dict[str, str]:
     for name in (*SECRETS, *PEM_FILES):
         (tmp_path / name).write_text("secret\n")
+    (tmp_path / "decoders").mkdir()
     return {
         "HOME": "/home/pi",
         "CREDENTIALS_DIRECTORY": str(tmp_path),

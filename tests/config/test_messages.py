@@ -149,7 +149,10 @@ INFLUXDB = '[influxdb]\nversion = {}\nurl = "http://localhost:8086"\n'
                     'spool."a b": unknown key; known: max_bytes, min_free, max_age, when_full,'
                     " commit_interval"
                 ),
-                "gateway.zzz: unknown key; known: name, data_dir, tags, clock, clock_wait",
+                (
+                    "gateway.zzz: unknown key; known: name, data_dir, tags, decoders, clock,"
+                    " clock_wait"
+                ),
             ],
         ),
         (
@@ -167,7 +170,7 @@ INFLUXDB = '[influxdb]\nversion = {}\nurl = "http://localhost:8086"\n'
             [
                 (
                     'serial[0] "s": columns: found a list; the decoder says:'
-                    " columns: at least one; separator: one character"
+                    " at least one; separator: one character"
                 )
             ],
         ),

@@ -121,15 +121,15 @@ async def test_the_port_is_taken_and_later_free(
 ) -> None:
     monkeypatch.setattr("gateway.console.server.RETRY_S", 0.001)
     port = free_port()
-    with socket.socket() as other:
-        other.bind((LOOPBACK, port))
-        other.listen()
-        with caplog.at_level(logging.WARNING, "gateway"):
-            async with asyncio.TaskGroup() as group:
-                freed = group.create_task(_free_when_warned(other, caplog, rig))
-                async with serving(rig, (LOOPBACK, port)) as url:
-                    assert url == f"http://{LOOPBACK}:{port}/"
-                    assert freed.done()
+    with (
+        socket.create_server((LOOPBACK, port)) as other,
+        caplog.at_level(logging.WARNING, "gateway"),
+    ):
+        async with asyncio.TaskGroup() as group:
+            freed = group.create_task(_free_when_warned(other, caplog, rig))
+            async with serving(rig, (LOOPBACK, port)) as url:
+                assert url == f"http://{LOOPBACK}:{port}/"
+                assert freed.done()
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1, "it is said once"
     assert f"cannot listen on {LOOPBACK} port {port}" in warnings[0]

@@ -295,7 +295,7 @@ def test_options_that_do_not_go_together_are_refused(options: Options, words: st
     assert first.startswith(words)
 
 
-@pytest.mark.parametrize("key", DEVICE.options)
+@pytest.mark.parametrize("key", sorted(DEVICE.options))
 @pytest.mark.parametrize(
     "wrong", [None, True, -1, 1.5, "", "\x00", "é", [], {}, [[]], [{}], [5], {"at": {}}, {"": 1}]
 )

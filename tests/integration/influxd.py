@@ -9,7 +9,6 @@ with Influxd(tmp_path) as server:
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -21,6 +20,7 @@ from typing import Self
 import pytest
 
 from gateway.sinks.influxdb import InfluxSink, InfluxTarget
+from tests.ports import free_port
 
 START_S = 20.0
 
@@ -79,7 +79,7 @@ class Influxd:
         self._directory = directory / "influxd"
         self._directory.mkdir()
         self._config = self._directory / "influxd.conf"
-        port, rpc_port = _free_ports()
+        port, rpc_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._config.write_text(
             CONFIG.format(
@@ -160,11 +160,3 @@ class Influxd:
                 return bool(answer.status == 204)
         except (urllib.error.URLError, OSError):
             return False
-
-
-def _free_ports() -> tuple[int, int]:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as one,
-        socket.create_server(("127.0.0.1", 0)) as two,
-    ):
-        return one.getsockname()[1], two.getsockname()[1]

@@ -15,6 +15,7 @@ import pytest
 from paho.mqtt import publish
 
 from gateway.console.status import LossStatus, Status
+from tests.integration.heavy import HEAVY
 from tests.integration.influxd import Influxd, needs_influxd
 from tests.integration.mosquitto import HOST, Mosquitto, running
 from tests.integration.readings import read_stored
@@ -27,7 +28,7 @@ from tests.integration.rig import (
 )
 from tests.transports.serial_pty import Device
 
-pytestmark = [pytest.mark.integration, needs_influxd]
+pytestmark = [pytest.mark.integration, needs_influxd, HEAVY]
 
 GROWTH_KIB_MAX = 30 * 1024
 MIB = 1 << 20

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.heavy import HEAVY
 from tests.integration.influxd import needs_influxd
 from tests.load.crash import kill_broker, kill_gateway, site
 
-pytestmark = [pytest.mark.integration, needs_influxd]
+pytestmark = [pytest.mark.integration, needs_influxd, HEAVY]
 
 RATE = 1_000
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.heavy import HEAVY
 from tests.integration.influxd import Influxd, needs_influxd
 from tests.integration.readings import read_stored
 from tests.integration.rig import DATABASE, GatewayProcess, at_rest
 from tests.integration.talker import Talker
 
-pytestmark = [pytest.mark.integration, needs_influxd]
+pytestmark = [pytest.mark.integration, needs_influxd, HEAVY]
 
 INTERVAL_S = 0.5
 COMMIT_S = 0.5

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.heavy import HEAVY
 from tests.integration.influxd import needs_influxd
 from tests.integration.readings import differences, first_readings, losses, read_stored
 from tests.integration.rig import DATABASE, Rig
 
-pytestmark = [pytest.mark.integration, needs_influxd]
+pytestmark = [pytest.mark.integration, needs_influxd, HEAVY]
 
 SCENARIO = """
 seed = 5

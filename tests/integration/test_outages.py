@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.heavy import HEAVY
 from tests.integration.influxd import needs_influxd
 from tests.integration.readings import count_stored, differences, read_stored
 from tests.integration.rig import DATABASE, LatencyMark, Rig
 
-pytestmark = [pytest.mark.integration, needs_influxd]
+pytestmark = [pytest.mark.integration, needs_influxd, HEAVY]
 
 SCENARIO = """
 seed = 6
@@ -47,6 +48,7 @@ def await_stored(rig: Rig, readings: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["stopped", "frozen", "killed"])
 def test_an_influxdb_that_is_away_costs_neither_readings_nor_time(tmp_path: Path, how: str) -> None:
     with Rig(tmp_path, SCENARIO + PORTS) as rig:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.heavy import HEAVY
 from tests.integration.influxd import needs_influxd
 from tests.load import backlog, flood, overload
 
-pytestmark = [pytest.mark.integration, needs_influxd]
+pytestmark = [pytest.mark.integration, needs_influxd, HEAVY]
 
 
+@pytest.mark.alone
 def test_a_flood_delays_nobody_else(tmp_path: Path) -> None:
     fine, report = flood.run(tmp_path, seconds=10, rate=50_000)
     assert fine, "\n".join(report)

@@ -17,11 +17,12 @@ from tests.integration.black_holes import (
     gateway_with_dead_dns,
     silent_listener,
 )
+from tests.integration.heavy import HEAVY
 from tests.integration.influxd import needs_influxd
 from tests.integration.readings import differences, read_stored
 from tests.integration.rig import DATABASE, GATEWAY, ROOT, GatewayProcess, Rig
 
-pytestmark = [pytest.mark.integration, needs_influxd]
+pytestmark = [pytest.mark.integration, needs_influxd, HEAVY]
 
 END_S = 5.0
 READINGS = 300
@@ -35,6 +36,7 @@ baudrate = 115200
 interval = "20ms"
 readings = 100
 sequence = true
+settle = "500ms"
 quantities = { temperature = "tempC" }
 """
 

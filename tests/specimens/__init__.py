@@ -27,6 +27,8 @@ class Specimen(NamedTuple):
     """What ends a broken frame of its stream."""
     valid: Callable[[bytes], bool] = _always
     """Whether a frame that the framer cut out may be decoded, as far as its checksum tells."""
+    seal: Callable[[bytes], bytes] | None = None
+    """Damaged bytes of a vector with their checksum made right: the fuzzer comes past it then."""
 
 
 @cache

@@ -57,4 +57,9 @@ def valid(frame: bytes) -> bool:
     )
 
 
-SPECIMEN = Specimen("pms", VECTORS, valid=valid)
+def seal(data: bytes) -> bytes:
+    body = b"BM" + max(len(data) - 4, 0).to_bytes(2, "big") + data[4:-2]
+    return body + (sum(body) % 65536).to_bytes(2, "big")
+
+
+SPECIMEN = Specimen("pms", VECTORS, valid=valid, seal=seal)

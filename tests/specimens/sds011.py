@@ -23,4 +23,9 @@ def valid(frame: bytes) -> bool:
     return sum(frame[2:8]) % 256 == frame[8]
 
 
-SPECIMEN = Specimen("sds011", VECTORS, valid=valid)
+def seal(data: bytes) -> bytes:
+    body = data[1:8].ljust(7, b"\0")
+    return b"\xaa" + body + bytes([sum(body[1:]) % 256, 0xAB])
+
+
+SPECIMEN = Specimen("sds011", VECTORS, valid=valid, seal=seal)

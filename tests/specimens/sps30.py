@@ -1,5 +1,7 @@
 """SPS30: floats, integers with every byte that is stuffed, an answer without data, a refusal."""
 
+import re
+
 from gateway.conformance import Vector
 from gateway.model import Reading
 from tests.specimens import Specimen
@@ -38,4 +40,13 @@ def valid(frame: bytes) -> bool:
     return len(frame) >= 4 and (sum(frame[:-1]) + frame[-1]) % 256 == 0xFF
 
 
-SPECIMEN = Specimen("sps30", VECTORS, valid=valid)
+def seal(data: bytes) -> bytes:
+    """The checksum is that of what is not stuffed."""
+    pair = re.compile(rb"\x7d(.)", re.DOTALL)
+    plain = pair.sub(lambda found: bytes([found[1][0] ^ 0x20]), data.strip(b"\x7e"))[:-1]
+    plain += bytes([0xFF - sum(plain) % 256])
+    stuffed = re.sub(rb"[\x7e\x7d\x11\x13]", lambda found: bytes([0x7D, found[0][0] ^ 0x20]), plain)
+    return b"\x7e" + stuffed + b"\x7e"
+
+
+SPECIMEN = Specimen("sps30", VECTORS, valid=valid, seal=seal)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -214,8 +215,12 @@ def through_json(spool: Spool, question: str, **arguments: object) -> Any:  # no
     return json.loads(json.dumps(desk.answer(spool, question, json.loads(json.dumps(arguments)))))
 
 
-def test_questions_and_answers_survive_json(open_spool: OpenSpool) -> None:
+def test_questions_and_answers_survive_json(
+    open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spool = open_spool()
+    disk = shutil.disk_usage(spool.path.parent)  # others write to it meanwhile
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: disk)
     odd = b'm v="\xff\xc3" %d' % T0_NS
     kill(spool, odd, *points(2, 3))
     assert through_json(spool, "look") == desk.look(spool)
