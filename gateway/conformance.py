@@ -9,14 +9,16 @@ A vector is bytes as they arrive and the readings that they must give. `check_de
 whole, byte by byte, doubled in one chunk, after noise, after itself cut at every length, with every
 bit flipped, and amid seeded garbage. Nothing may raise; no byte may be lost; what a verdict holds
 must be storable; a vector whose frame carries a checksum (`checksummed`) must not give a wrong
-reading for any flipped bit. What fails says which bytes, in which manner. `check_framer` does
-the same for a framer alone. See docs/new-device.md for a whole example.
+reading for any flipped bit. A decoder that asks has a question under way all the time. What fails
+says which bytes, in which manner. `check_framer` does the same for a framer alone. See
+docs/new-device.md for a whole example.
 """
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from gateway.asking import Asker, Request
 from gateway.model import (
     NOTHING,
     Decoded,
@@ -112,7 +114,7 @@ def feed(framer: Framer, chunks: Iterable[bytes]) -> Iterator[Framed | Noise]:
 
 def readings_of(device: Device, chunks: Iterable[bytes], vector: Vector) -> list[Reading]:
     """What the device says, from a stream or from each chunk as a payload."""
-    decoder = device.make_decoder(vector.options)
+    decoder = _make_decoder(device, vector)
     framer = device.make_framer(vector.options)
     if framer is None:
         frames = [
@@ -258,7 +260,7 @@ def _check_damage(device: Device, vector: Vector, resync: bytes) -> None:
 
 def _check_survival(device: Device, vector: Vector, mutants: int) -> None:
     """One decoder and one framer for all of the garbage, so that their state is mistreated too."""
-    decoder = device.make_decoder(vector.options)
+    decoder = _make_decoder(device, vector)
     framer = device.make_framer(vector.options)
     for chunks in _garbage(vector.data, mutants // _GARBAGE_CHUNKS):
         for chunk in chunks:
@@ -276,6 +278,39 @@ def _readings(decoder: Decoder, frame: Frame) -> Sequence[Reading]:
         verdict = decoder.decode(frame)
         check_verdict(verdict)
     return verdict.readings if isinstance(verdict, Decoded) else ()
+
+
+def _make_decoder(device: Device, vector: Vector) -> Decoder:
+    decoder = device.make_decoder(vector.options)
+    return _Asking(decoder) if isinstance(decoder, Asker) else decoder
+
+
+class _Asking:
+    """A decoder that asks, always with the first of its questions under way.
+
+    After each answer the line is opened anew, so that the same answer is right again.
+    """
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+        self._now_s = 0.0
+        self._ask()
+
+    def decode(self, frame: Frame) -> Verdict:
+        verdict = self._asker.decode(frame)
+        if self._asker.outcome() is not None:
+            self._ask()
+        return verdict
+
+    def _ask(self) -> None:
+        self._asker.begin(self._now_s)
+        while True:
+            step = self._asker.ask(self._now_s)
+            if not isinstance(step, Request):
+                assert step > self._now_s, "it waits for what is past"
+                self._now_s = step
+            elif step.answer_size:
+                return
 
 
 def _manners(stream: bytes) -> Iterator[tuple[str, list[bytes]]]:

@@ -59,7 +59,7 @@ async def run_demo(seconds: float | None, *, embedded: bool, say: Say) -> None:
             influxdb(folder, embedded=embedded) as influx,
         ):
             config = await _configuration(folder, mqtt, influx)
-            say("Simulated: boards, a meter, solar, wind, dust on serial ports; MQTT rooms, plugs")
+            say("Simulated: boards, a meter, solar, wind and dust on serial ports; MQTT rooms")
             say(f"Broker:    {mqtt.words}")
             say(f"Store:     {influx.words if influx else _archive_words(embedded=embedded)}")
             async with _devices(folder, mqtt, config) as devices:

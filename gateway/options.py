@@ -7,10 +7,12 @@ wrote them sees all mistakes at once:
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from gateway import durations
 from gateway.errors import ConfigError
+from gateway.names import label, name
 from gateway.nearest import did_you_mean
 
 _ENTRIES_MAX: Final = 256
@@ -66,6 +68,28 @@ class Table:
         self._expected(key, "a text")
         return default or ""
 
+    def named(self, key: str, default: str | None, rule: Callable[[str], str] = label) -> str:
+        """A text by a rule of `gateway.names`; the default None makes it a must."""
+        text = self.text(key, default)
+        if text and self.has(key):
+            try:
+                rule(text)
+            except ValueError as error:
+                self.wrong(key, str(error))
+        return text
+
+    def tags(self, key: str) -> dict[str, str]:
+        """A table of tags; none where the key is absent."""
+        table = self.table(key)
+        content = self._content.get(key)
+        found = {}
+        for tag in content if isinstance(content, dict) else ():
+            try:
+                found[name(tag)] = table.named(tag, None)
+            except ValueError as error:
+                table.wrong(tag, str(error))
+        return found
+
     def choice(self, key: str, known: Iterable[str], default: str | None) -> str:
         """One of the known words."""
         words = list(known)
@@ -86,11 +110,33 @@ class Table:
         self._expected(key, f"a whole number from {least} to {most}")
         return least if default is None else default
 
+    def wholes(self, key: str) -> tuple[int, ...]:
+        """A whole number or a list of them; none where the key is absent."""
+        value = self._value(key, [])
+        values = value if isinstance(value, list) else [value]
+        if any(isinstance(each, bool) or not isinstance(each, int) for each in values):
+            self._expected(key, "a whole number or a list of them")
+            return ()
+        return tuple(values)
+
+    def seconds(self, key: str, least: str, most: str, default: str) -> float:
+        """A duration such as "1.5s"."""
+        try:
+            return durations.seconds(self._value(key, default), least, most)
+        except ValueError as error:
+            self.wrong(key, str(error))
+            return durations.seconds(default, least, most)
+
     def number(self, key: str, default: float) -> float:
         """Any number that is finite."""
         value = self._value(key, default)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            try:
+                number = float(value)
+            except OverflowError:
+                number = math.inf
+            if math.isfinite(number):
+                return number
         self._expected(key, "a number")
         return default
 

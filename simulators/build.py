@@ -1,11 +1,12 @@
 """From the groups of a scenario to single devices, each with its script."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from simulators.devices import Device, Senses, fill, make_device
+from simulators.bus import Bus
+from simulators.devices import Device, Responder, Senses, fill, make_product
 from simulators.devices.mqtt_json import JsonDevice
 from simulators.devices.mqtt_value import ValueDevice
 from simulators.devices.text import TextDevice
@@ -26,6 +27,18 @@ class SerialPart:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweringPart:
+    """What answers on one port, and where it will be; `speakers` are named in its replies."""
+
+    name: str
+    responder: Responder
+    speakers: Mapping[str, str]
+    """Who says it in a reply, and the name of that device."""
+    link: Path
+    group: SerialGroup
+
+
+@dataclass(frozen=True, slots=True)
 class MqttPart:
     """One device on the broker: its name and its script."""
 
@@ -39,13 +52,29 @@ def new_world(scenario: Scenario) -> World:
     return World(scenario.seed, day_s=scenario.day_s, start_hour=scenario.start_hour)
 
 
-def serial_parts(scenario: Scenario, world: World) -> Iterator[SerialPart]:
-    """Yield every serial device."""
+def serial_parts(scenario: Scenario, world: World) -> Iterator[SerialPart | AnsweringPart]:
+    """Yield every serial device, and every bus of them."""
     for group in scenario.serial:
         for name, link in zip(group.names(), group.links(), strict=True):
             location = group.location if group.location != group.name else name
-            device = _serial_device(group, name, world, location)
-            yield SerialPart(name, _script(scenario, group, device), link, group)
+            if group.variants:
+                yield _bus(group, name, link, world, location)
+                continue
+            device = _serial_device(group, name, group.variant, world, location)
+            if isinstance(device, Responder):
+                yield AnsweringPart(name, device, {"": name}, link, group)
+            else:
+                yield SerialPart(name, _script(scenario, group, device), link, group)
+
+
+def _bus(group: SerialGroup, name: str, link: Path, world: World, location: str) -> AnsweringPart:
+    members = [
+        device
+        for member, variant in zip(group.members(name), group.variants, strict=True)
+        if isinstance(device := _serial_device(group, member, variant, world, location), Responder)
+    ]
+    speakers = {member.name: member.name for member in members}
+    return AnsweringPart(name, Bus(name, members, echo=group.echo), speakers, link, group)
 
 
 def mqtt_parts(scenario: Scenario, world: World) -> Iterator[MqttPart]:
@@ -58,11 +87,13 @@ def mqtt_parts(scenario: Scenario, world: World) -> Iterator[MqttPart]:
             yield MqttPart(name, _script(scenario, group, device), group)
 
 
-def _serial_device(group: SerialGroup, name: str, world: World, location: str) -> Device:
+def _serial_device(
+    group: SerialGroup, name: str, variant: str, world: World, location: str
+) -> Device | Responder:
     if group.device == "text":
         return TextDevice(name, _senses(world, group, location), group.style)
     measure = partial(_measure, world, location, group.climate)
-    return make_device(group.device, name, measure, group.variant)
+    return make_product(group.device, name, measure, variant)
 
 
 def _mqtt_device(group: MqttGroup, name: str, senses: Senses, topic: str) -> Device:

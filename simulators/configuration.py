@@ -8,9 +8,13 @@ import json
 from collections.abc import Iterator
 
 from simulators.devices import decoder_options
+from simulators.devices.modbus import place
 from simulators.devices.text import Form
 from simulators.mqtt import Address
 from simulators.scenario import MqttGroup, Scenario, SerialGroup
+
+TEMPLATES = {"s8": "senseair_s8"}
+"""The gateway's name for a model, where it has another one."""
 
 
 def configuration(scenario: Scenario) -> str:
@@ -36,9 +40,25 @@ def _serial(group: SerialGroup) -> Iterator[str]:
         if group.device == "text" and group.style.form is Form.CSV:
             names = ["sequence"] * group.sequence + [each.name for each in group.quantities]
             yield f"columns = [{', '.join(map(quoted, names))}]"
+        if group.device == "modbus":
+            yield from _modbus(group, name)
         if group.location != group.name:
             yield f"tags = {{ location = {quoted(group.location)} }}"
         yield ""
+
+
+def _modbus(group: SerialGroup, name: str) -> Iterator[str]:
+    """Yield what the gateway must be told of a bus: nobody can find out what is on it."""
+    interval = f"{group.plan.interval_s:g}s"
+    names = group.members(name) or [name]
+    yield "devices = ["
+    for member, variant in zip(names, group.variants or (group.variant,), strict=True):
+        model, address, _ = place(variant)
+        yield (
+            f"  {{ name = {quoted(member)}, address = {address},"
+            f' template = {quoted(TEMPLATES.get(model, model))}, interval = "{interval}" }},'
+        )
+    yield "]"
 
 
 def _mqtt(scenario: Scenario) -> Iterator[str]:

@@ -42,6 +42,7 @@ STALL_S = 0.05  # how long to trust the kernel to report room in its buffer
 DRAIN_S = 2.0
 DRAIN_LOOK_S = 0.005
 DRAIN_LOOKS = 10
+HEARD_MAX = 4096  # what a device keeps of what its reader sent
 
 
 class WhenClosed(StrEnum):
@@ -52,7 +53,7 @@ class WhenClosed(StrEnum):
 
 
 class Outlet(Protocol):
-    """The device's end of whatever its reader reads; only `room` ever waits."""
+    """The device's end of whatever its reader reads; only `room` and `stirs` ever wait."""
 
     def plug(self) -> None:
         """Make it exist."""
@@ -61,13 +62,19 @@ class Outlet(Protocol):
         """Make it disappear; harmless where it has."""
 
     def attached(self) -> bool:
-        """Whether there is a reader; what it sent to the device is taken and forgotten."""
+        """Whether there is a reader; what it sent to the device is taken."""
+
+    def heard(self) -> bytes:
+        """Return what the reader sent since the last call."""
 
     def write(self, data: bytes) -> int:
         """Return how many bytes were taken."""
 
     async def room(self) -> None:
         """Return when bytes can be taken, or after a moment in any case."""
+
+    async def stirs(self, seconds: float) -> None:
+        """Return when the reader has sent something or has gone, or after so long."""
 
     def unread(self) -> int | None:
         """Return how many bytes have not arrived yet, or None where that can't be seen."""
@@ -82,6 +89,7 @@ class Port:
         self._master = -1
         self._slave_path = ""
         self._poll = select.poll()
+        self._heard = b""
 
     def plug(self) -> None:
         """Make the port exist; a link that was left behind is replaced."""
@@ -111,13 +119,18 @@ class Port:
         self._master = -1
 
     def attached(self) -> bool:
-        """Whether a reader has the port open; what it sent to the device is taken and forgotten."""
+        """Whether a reader has the port open; what it sent to the device is taken."""
         events = self._poll.poll(0) if self._master >= 0 else []
         mask = events[0][1] if events else 0
         if mask & select.POLLIN:
             with suppress(OSError):
-                os.read(self._master, 4096)
+                self._heard = (self._heard + os.read(self._master, HEARD_MAX))[-HEARD_MAX:]
         return self._master >= 0 and not mask & select.POLLHUP
+
+    def heard(self) -> bytes:
+        """Return what the reader sent since the last call."""
+        heard, self._heard = self._heard, b""
+        return heard
 
     def write(self, data: bytes) -> int:
         """Return how many bytes the kernel took."""
@@ -132,11 +145,19 @@ class Port:
         ready = asyncio.Event()
         loop.add_writer(self._master, ready.set)
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STALL_S):
-                    await ready.wait()
+            await _happens(ready, STALL_S)
         finally:
             loop.remove_writer(self._master)
+
+    async def stirs(self, seconds: float) -> None:
+        """Return when the reader has sent something or has gone, or after so long."""
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(self._master, ready.set)
+        try:
+            await _happens(ready, seconds)
+        finally:
+            loop.remove_reader(self._master)
 
     def unread(self) -> int | None:
         """Return how many bytes the reader has still to read, or None where that can't be seen."""
@@ -149,6 +170,12 @@ class Port:
         finally:
             os.close(slave)
         return int(struct.unpack("i", answer)[0])
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,16 @@ the last script, if scripts end.
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
+from functools import partial
 
-from simulators.build import mqtt_parts, new_world, serial_parts
+from simulators.answers import AnsweringPlayer
+from simulators.build import AnsweringPart, SerialPart, mqtt_parts, new_world, serial_parts
 from simulators.mqtt import Address, Part, Publisher, client_identifier, forget, play
 from simulators.pace import Pace
-from simulators.pty import Port, SerialPlayer
+from simulators.pty import Outlet, Port, SerialPlayer
 from simulators.scenario import Scenario
-from simulators.script import Script
 from simulators.tally import Tally
 from simulators.tcp import TcpPort
 from simulators.world import World
@@ -25,6 +26,7 @@ PATIENCE_S = 60.0
 HURRY_S = 0.7
 BROKER_S = 2.0  # how long devices on the broker wait for the first connection
 FLUSH_S = 0.5
+Play = Callable[[], Coroutine[None, None, None]]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -75,8 +77,8 @@ class Runner:
                 self._publisher = Publisher(address, self._tally, self._pace, client_id)
                 tasks.append(services.create_task(self._publisher.run(), name="broker"))
             async with asyncio.TaskGroup() as group:
-                for name, player, script in players:
-                    group.create_task(player.play(script), name=f"serial[{name}]")
+                for name, play in players:
+                    group.create_task(play(), name=f"serial[{name}]")
                 if self._publisher is not None:
                     group.create_task(self._publish(self._publisher, world), name="mqtt")
             self._pace.stop()
@@ -86,17 +88,26 @@ class Runner:
             for task in tasks:
                 task.cancel()
 
-    def _plug(self, world: World, ports: ExitStack) -> list[tuple[str, SerialPlayer, Script]]:
-        players = []
+    def _plug(self, world: World, ports: ExitStack) -> list[tuple[str, Play]]:
+        players: list[tuple[str, Play]] = []
         for part in serial_parts(self._scenario, world):
             listen = part.group.listen
             port = Port(part.link) if listen is None else TcpPort(*listen)
             port.plug()
             ports.callback(port.unplug)
-            account = self._tally.open("serial", part.name)
-            player = SerialPlayer(port, part.group.line, self._pace, self._tally, account)
-            players.append((part.name, player, part.script))
+            players.append((part.name, self._player(port, part)))
         return players
+
+    def _player(self, port: Outlet, part: SerialPart | AnsweringPart) -> Play:
+        line = part.group.line
+        if isinstance(part, AnsweringPart):
+            accounts = {
+                speaker: self._tally.open("serial", name) for speaker, name in part.speakers.items()
+            }
+            answering = AnsweringPlayer(port, line.baudrate, self._pace, self._tally, accounts)
+            return partial(answering.play, part.responder)
+        account = self._tally.open("serial", part.name)
+        return partial(SerialPlayer(port, line, self._pace, self._tally, account).play, part.script)
 
     async def _publish(self, publisher: Publisher, world: World) -> None:
         parts = [

@@ -15,6 +15,8 @@ r"""The scenario file: which devices there are, where, and what goes wrong with 
     listen = "127.0.0.1:4001"          # a TCP port instead; without count
     device = "text"                    # or any other file of simulators/devices that has a `make`
     variant = ""                       # which model or version of it
+    variants = ["sdm120@1", "s8@2"]    # of "modbus": several on one bus, named mast-1, mast-2, ...
+    echo = false                       # the bus repeats what the gateway says
     form = "json"                      # of "text": json, keyvalue, colon, csv_header, csv, number
     baudrate = 9600
     interval = "1s"
@@ -56,7 +58,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulators.checked import Table
-from simulators.devices import Quantity, serial_devices
+from simulators.devices import Quantity, Responder, make_product, serial_devices
 from simulators.devices.mqtt_json import nest
 from simulators.devices.text import Form, Style
 from simulators.faults import NEVER, SERIAL_ONLY, Fault, Faults, Outage
@@ -104,12 +106,19 @@ class SerialGroup(Group):
 
     device: str
     variant: str
+    variants: tuple[str, ...]
+    """Several devices on one line."""
+    echo: bool
     link: Path
     listen: tuple[str, int] | None
     """A TCP port instead of the link."""
     location: str
     style: Style
     line: Line
+
+    def members(self, name: str) -> list[str]:
+        """Return the names of the devices on one of its lines."""
+        return [f"{name}-{index + 1}" for index in range(len(self.variants))]
 
     def links(self) -> list[Path]:
         """Return the paths of the ports."""
@@ -213,6 +222,8 @@ def _serial(table: Table, directory: Path) -> SerialGroup:
         plan=_plan(table, serial=True),
         device=table.text("device", "text", serial_devices()),
         variant=table.text("variant", ""),
+        variants=table.texts("variants", ()),
+        echo=table.flag("echo"),
         link=directory / table.text("link", name or "device"),
         listen=_listen(table, count),
         location=table.text("location", name or "device"),
@@ -229,11 +240,24 @@ def _serial(table: Table, directory: Path) -> SerialGroup:
         ),
     )
     table.close()
+    _check_variants(table, group)
     if group.style.form is Form.NUMBER and (len(group.quantities) != 1 or group.sequence):
         table.wrong("form", "'number' has room for exactly one quantity, and not for the sequence")
     if not group.style.newline.endswith("\n") or group.style.newline.strip("\r\n"):
         table.wrong("newline", f"found {group.style.newline!r}, expected \\n or \\r\\n")
     return group
+
+
+def _check_variants(table: Table, group: SerialGroup) -> None:
+    """Make one of each, for only the products know their variants."""
+    made = []
+    for variant in group.variants or (group.variant,) * (group.device != "text"):
+        try:
+            made.append(make_product(group.device, "", lambda _quantity, _t: 0.0, variant))
+        except (ValueError, AttributeError) as error:
+            table.wrong("variants" if group.variants else "variant", str(error))
+    if group.variants and not all(isinstance(device, Responder) for device in made):
+        table.wrong("variants", "only devices that are asked can share a line")
 
 
 def _listen(table: Table, count: int) -> tuple[str, int] | None:

@@ -14,6 +14,7 @@ import termios
 from contextlib import suppress
 
 STALL_S = 0.05
+HEARD_MAX = 4096  # what a device keeps of what its reader sent
 
 
 class TcpPort:
@@ -24,6 +25,7 @@ class TcpPort:
         self._address = (host, port)
         self._server: socket.socket | None = None
         self._reader: socket.socket | None = None
+        self._heard = b""
 
     def plug(self) -> None:
         """Make the port exist."""
@@ -39,7 +41,7 @@ class TcpPort:
         self._part()
 
     def attached(self) -> bool:
-        """Whether there is a reader; what it sent to the device is taken and forgotten."""
+        """Whether there is a reader; what it sent to the device is taken."""
         with suppress(BlockingIOError):
             while self._server is not None:
                 reader, _ = self._server.accept()
@@ -50,6 +52,11 @@ class TcpPort:
                 else:
                     reader.close()
         return self._listens()
+
+    def heard(self) -> bytes:
+        """Return what the reader sent since the last call."""
+        heard, self._heard = self._heard, b""
+        return heard
 
     def write(self, data: bytes) -> int:
         """Return how many bytes the kernel took."""
@@ -72,6 +79,21 @@ class TcpPort:
         finally:
             loop.remove_writer(self._reader)
 
+    async def stirs(self, seconds: float) -> None:
+        """Return when the reader has sent something or has gone, or after so long."""
+        if self._reader is None:
+            await asyncio.sleep(seconds)
+            return
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_reader(self._reader, ready.set)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await ready.wait()
+        finally:
+            loop.remove_reader(self._reader)
+
     def unread(self) -> int:
         """Return how many bytes have not arrived at the reader's side yet."""
         if self._reader is None:
@@ -81,8 +103,8 @@ class TcpPort:
 
     def _listens(self) -> bool:
         try:
-            while self._reader is not None and self._reader.recv(4096):
-                pass
+            while self._reader is not None and (data := self._reader.recv(HEARD_MAX)):
+                self._heard = (self._heard + data)[-HEARD_MAX:]
         except BlockingIOError:
             return True
         except OSError:

@@ -126,6 +126,10 @@ def test_a_payload_that_is_too_long_costs_only_itself() -> None:
     assert losses(made) == {"oversize": 40 * (1 << 16) + 1}
 
 
+MEANINGLESS_ALONE = {"modbus", "modbus_tcp"}
+"""An answer says which registers it holds only together with its question."""
+
+
 @pytest.mark.parametrize("name", specimens())
 def test_every_decoder_decodes_its_vectors_and_the_counts_add_up(name: str) -> None:
     specimen = specimens()[name]
@@ -135,7 +139,7 @@ def test_every_decoder_decodes_its_vectors_and_the_counts_add_up(name: str) -> N
         made = Decoding(device, vector.options, topic, lambda: NOON)
         all_of(made, [specimen.resync, vector.data[:7], vector.data[7:]])
         account = made.account
-        assert bool(account.decoded) == bool(vector.readings)
+        assert bool(account.decoded) == (bool(vector.readings) and name not in MEANINGLESS_ALONE)
         for total in ("bytes", "frames", "quantities", "readings"):
             came, parts = EQUATIONS[total]
             assert getattr(account, came) == sum(getattr(account, part) for part in parts)

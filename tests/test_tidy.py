@@ -31,6 +31,7 @@ WORDS = {
     "durations",
     "asking",
     "nearest",
+    "names",
 }
 CORE = {
     "catalogue",
@@ -47,6 +48,7 @@ CORE = {
     "labels",
     "meter_text",
     "obis",
+    "modbus",
     "baudrates",
     "options",
     "layouts",

@@ -20,6 +20,7 @@ from gateway.config.ports import Baudrate, Command, Port, Way, way_of
 from gateway.config.values import (
     Duration,
     Label,
+    Measurement,
     MqttUrl,
     Name,
     ReadableFile,
@@ -133,12 +134,6 @@ class FieldRule(Section):
         return greatest
 
 
-def _not_reserved(measurement: str) -> str:
-    if measurement == "units":
-        raise ValueError("the measurement units holds the units of all fields: take another name")
-    return measurement
-
-
 class _Decoded(Section):
     """A source, or a part of one, with a decoder; what it does not know are decoder options."""
 
@@ -148,7 +143,7 @@ class _Decoded(Section):
         description='What the bytes mean, such as `"text"`, `"json"` or `"value"`. A decoder may'
         " add keys of its own to this table."
     )
-    measurement: Annotated[Name, AfterValidator(_not_reserved)] | None = Field(
+    measurement: Measurement | None = Field(
         None, description="InfluxDB's measurement. Absent: the decoder's, else `sensor`."
     )
     tags: Tags = Field({}, description="Tags on its points.")

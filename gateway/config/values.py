@@ -28,9 +28,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gateway.durations import DURATIONS, Scale
+from gateway.names import label, measurement, name
 
 SECRET_BYTES_MAX: Final = 65_536
-LABEL_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,25 +168,13 @@ MqttUrl = Annotated[
 ]
 
 
-def _label(text: str) -> str:
-    if not text or len(text) > LABEL_MAX or not text.isprintable() or text != text.strip():
-        raise ValueError(f"allowed: 1 to {LABEL_MAX} printable characters, no space at either end")
-    if text.endswith("\\"):
-        raise ValueError("allowed: text that does not end with a backslash (InfluxDB)")
-    return text
-
-
-def _name(text: str) -> str:
-    if text.startswith("_") or text == "time":
-        raise ValueError('InfluxDB keeps "time" and names that begin with "_" for itself')
-    return _label(text)
-
-
-Label = Annotated[str, AfterValidator(_label)]
+Label = Annotated[str, AfterValidator(label)]
 """What may stand as a tag's value or an entry's name."""
 
-Name = Annotated[str, AfterValidator(_name)]
-"""What may stand as the name of a measurement, tag or field."""
+Name = Annotated[str, AfterValidator(name)]
+"""What may stand as the name of a tag or field."""
+
+Measurement = Annotated[str, AfterValidator(measurement)]
 
 
 def _whole(value: object) -> object:

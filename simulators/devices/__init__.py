@@ -17,7 +17,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 Values = dict[str, float | int | bool]
 
@@ -60,8 +60,11 @@ class Reply(NamedTuple):
     data: bytes
     delay_s: float = 0.0
     values: Mapping[str, float] = NOTHING
+    device: str = ""
+    """Who says it, where several share the line."""
 
 
+@runtime_checkable
 class Responder(Protocol):
     """A product that speaks only when asked."""
 
@@ -129,9 +132,18 @@ def serial_devices() -> tuple[str, ...]:
     return ("text", *(name for name in found if hasattr(_module(name), "make")))
 
 
+def make_product(product: str, name: str, measure: Measure, variant: str) -> Device | Responder:
+    """Return one of the product; raises ValueError for a variant that it doesn't have."""
+    made: Device | Responder = _module(product).make(name, measure, variant)
+    return made
+
+
 def make_device(product: str, name: str, measure: Measure, variant: str) -> Device:
-    """Return a device of the product; raises ValueError for a variant that it doesn't have."""
-    made: Device = _module(product).make(name, measure, variant)
+    """Return a device that speaks by itself, likewise."""
+    made = make_product(product, name, measure, variant)
+    if isinstance(made, Responder):
+        msg = f"{product} speaks only when asked"
+        raise ValueError(msg)  # noqa: TRY004 - the name is wrong, not its type
     return made
 
 

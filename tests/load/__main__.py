@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tests.load import (
     backlog,
     benchmark,
+    bus,
     crash,
     endurance,
     flood,
@@ -33,6 +34,13 @@ COMMANDS = {
     "benchmark": Command(
         benchmark.run,
         {"messages": (100_000, "in each run"), "rounds": (3, "of alternating runs")},
+    ),
+    "bus": Command(
+        bus.run,
+        {
+            "seconds": (60.0, "once the ill devices rest"),
+            "overload_seconds": (60.0, "of a bus with too much to do; 0: none"),
+        },
     ),
     "crash": Command(
         crash.run,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.build import MqttPart, SerialPart, mqtt_parts, new_world, serial_parts
+from simulators.build import AnsweringPart, mqtt_parts, new_world, serial_parts
 from simulators.configuration import configuration
 from simulators.devices.text import Form
 from simulators.faults import Outage
@@ -59,11 +59,12 @@ def mistakes(text: str) -> str:
 
 def first_steps(scenario: Scenario, count: int) -> dict[str, list[Step]]:
     world = new_world(scenario)
-    parts: list[SerialPart | MqttPart] = [
-        *serial_parts(scenario, world),
-        *mqtt_parts(scenario, world),
-    ]
-    return {part.name: list(islice(part.script, count)) for part in parts}
+    parts = [*serial_parts(scenario, world), *mqtt_parts(scenario, world)]
+    return {
+        part.name: list(islice(part.script, count))
+        for part in parts
+        if not isinstance(part, AnsweringPart)
+    }
 
 
 def test_a_scenario_is_read_with_its_defaults() -> None:
