@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Final, Literal, NamedTuple
 
-from gateway.decimals import from_float32
+from gateway.decimals import from_float32, scaled
 from gateway.framing.checksums import CHECKSUMS, Kind
 from gateway.labels import read_value
 from gateway.model import Reason, Value
@@ -282,15 +282,12 @@ def read_word(text: str) -> Value:
 def _scaled(
     read: Callable[[bytes], Value | None], factor: float, offset: float
 ) -> Callable[[bytes], Value | None]:
-    """Numbers only; where the factor is 0.01 they are divided by 100, which is exact."""
-    divisor = round(1 / factor) if factor and abs(factor) < 1 else 0
-    if not divisor or abs(divisor * factor - 1) > 1e-12:  # noqa: PLR2004 -- rounding
-        divisor = 0
+    """Numbers only."""
 
-    def scaled(raw: bytes) -> Value | None:
+    def read_scaled(raw: bytes) -> Value | None:
         value = read(raw)
         if value is None or isinstance(value, str | bool):
             return value
-        return (value / divisor if divisor else value * factor) + offset
+        return scaled(value, factor, offset)
 
-    return scaled
+    return read_scaled

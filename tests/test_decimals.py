@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from gateway.decimals import from_float32
+from gateway.decimals import from_float32, scaled
 
 
 def float32(number: float) -> float:
@@ -29,3 +29,19 @@ def test_it_stays_the_same_float32() -> None:
 def test_what_is_no_finite_number_stays_none() -> None:
     assert math.isnan(from_float32(math.nan))
     assert from_float32(-math.inf) == -math.inf
+
+
+@pytest.mark.parametrize(
+    ("number", "scale", "offset", "true"),
+    [
+        (3, 0.1, 0.0, 0.3),
+        (7, 0.01, -40.0, -39.93),
+        (7, -0.5, 0.0, -3.5),
+        (7, 1.5, 1.0, 11.5),
+        (7, 100.0, 0.0, 700.0),
+        (7, 0.0, 2.0, 2.0),
+        (7, 5e-324, 0.0, 3.5e-323),
+    ],
+)
+def test_a_scale_is_exact(number: float, scale: float, offset: float, true: float) -> None:
+    assert scaled(number, scale, offset) == true
