@@ -20,10 +20,8 @@ from gateway.decimals import from_float32, scaled
 from gateway.framing.checksums import CHECKSUMS, Kind
 from gateway.labels import read_value
 from gateway.model import Reason, Value
-from gateway.nearest import did_you_mean
-from gateway.options import Problems, Table
+from gateway.options import Table
 from gateway.payloads import to_text
-from gateway.units import find_unit, spellings
 
 FRAME_MAX: Final = 4_096
 
@@ -204,21 +202,13 @@ def read_fields(options: Table) -> list[Field]:
     return fields
 
 
-def check_unit(unit: str, path: str, problems: Problems) -> None:
-    """Note that nobody knows the unit."""
-    if unit and find_unit(unit) is None:
-        known = (spelling for spelling, _ in spellings())
-        problems.add(path, f'no such unit "{unit}"{did_you_mean(unit, known)}')
-
-
 def _read_field(table: Table) -> Field:
     name = table.text("name", None)
     at = table.whole("at", *_PLACE)
     kind = table.choice("type", _TYPES, None)
     size, read = _reader(table, kind)
     factor, offset = table.number("scale", 1.0), table.number("offset", 0.0)
-    unit = table.text("unit")
-    check_unit(unit, table.path("unit"), table.problems)
+    unit = table.unit("unit")
     table.end()
     if (factor, offset) != (1.0, 0.0):
         read = _scaled(read, factor, offset)

@@ -39,7 +39,6 @@ from gateway.layouts import (
     LAYOUT_OPTIONS,
     Field,
     Layout,
-    check_unit,
     cut,
     read_fields,
     read_layout,
@@ -151,9 +150,7 @@ class FramesDecoder:
         table = options.table("units")
         if self._pattern is None:
             return {}
-        units = {name: table.text(name) for name in self._pattern.names if table.has(name)}
-        for name, unit in units.items():
-            check_unit(unit, table.path(name), table.problems)
+        units = {name: table.unit(name) for name in self._pattern.names if table.has(name)}
         table.end()
         return units
 
