@@ -144,8 +144,8 @@ class _Demo:
             self._failures.append("not everything could be delivered")
 
     def _show(self, source: str, observation: Observation) -> None:
-        """A live line, `LINES_PER_S` at most."""
-        if observation.received_at_ns - self._spoken_ns < 1e9 / LINES_PER_S:
+        """A live line of a device, `LINES_PER_S` at most."""
+        if source == "gateway" or observation.received_at_ns - self._spoken_ns < 1e9 / LINES_PER_S:
             return
         self._spoken_ns = observation.received_at_ns
         tags = dict(observation.series.tags)
