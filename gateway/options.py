@@ -14,7 +14,7 @@ from gateway import durations
 from gateway.errors import ConfigError
 from gateway.names import label, name
 from gateway.nearest import did_you_mean
-from gateway.units import find_unit, spellings
+from gateway.quantities.units import find_unit, spellings
 
 _ENTRIES_MAX: Final = 256
 

@@ -21,10 +21,6 @@ FUNCTION_LINES_MAX = 60
 WORDS = {
     "model",
     "quantities",
-    "quantity_table",
-    "quantity_words",
-    "units",
-    "unit_table",
     "errors",
     "ledger",
     "times",

@@ -55,8 +55,8 @@ from gateway.model import (
     Reason,
     Verdict,
 )
+from gateway.quantities.units import find_unit
 from gateway.times import time_of_digits
-from gateway.units import find_unit
 
 SIZE_MAX: Final = 16 * 1024
 """Telegrams have 0.4 to 2 kB; a ciphered one is as long as its text."""

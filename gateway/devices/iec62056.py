@@ -45,7 +45,7 @@ from gateway.model import (
     Value,
     Verdict,
 )
-from gateway.units import find_unit
+from gateway.quantities.units import find_unit
 
 SIZE_MAX: Final = 16 * 1024
 """Some 50 lines; with the values of many billing periods some hundred."""
