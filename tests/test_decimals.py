@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from gateway.decimals import from_float32, scaled
+from gateway.protocols.decimals import from_float32, scaled
 
 
 def float32(number: float) -> float:

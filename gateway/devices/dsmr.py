@@ -2,7 +2,7 @@ r"""DSMR P1: the customer port of smart meters in the Netherlands, Belgium, Swed
 
     /XYZ5\2ABC-1                          identification
                                           each line ends with CR LF
-    1-3:0.2.8(50)                         a data set, see `gateway.meter_text`
+    1-3:0.2.8(50)                         a data set, see `gateway.protocols.meter_text`
     0-0:1.0.0(240501120002S)              time, S in summer and W in winter
     1-0:1.8.1(000123.456*kWh)
     0-1:24.1.0(003)                       channel 1 of the M-Bus: a gas meter
@@ -42,7 +42,6 @@ from gateway.framing.marked import Marked
 from gateway.framing.scanner import Scanner, noise
 from gateway.framing.seven_bit import SEVEN_BITS
 from gateway.ledger import EXAMPLE_BYTES
-from gateway.meter_text import DataSet, electricity, read_lines, read_number
 from gateway.model import (
     Decoded,
     Device,
@@ -55,6 +54,7 @@ from gateway.model import (
     Reason,
     Verdict,
 )
+from gateway.protocols.meter_text import DataSet, electricity, read_lines, read_number
 from gateway.quantities.units import find_unit
 from gateway.times import time_of_digits
 

@@ -13,10 +13,10 @@ Checksum: one of `gateway.framing.checksums`, from any byte up to where it stand
 hexadecimal digits. A frame whose checksum is wrong is malformed, and so is one that has not the
 marks and the length that were said, or is too short for one of its values.
 
-Values: `values` lists them by place, type, scale and unit (`gateway.layouts`); or `pattern` finds
-named groups in the frame's text, in linear time (`gateway.patterns`). Names and units are the
-user's; the dictionary makes one name of them as for every decoder. A frame has one kind: of a
-device that sends several, `start` picks one, for what has another start is noise.
+Values: `values` lists them by place, type, scale and unit (`gateway.protocols.layouts`); or
+`pattern` finds named groups in the frame's text, in linear time (`gateway.patterns`). Names and
+units are the user's; the dictionary makes one name of them as for every decoder. A frame has one
+kind: of a device that sends several, `start` picks one, for what has another start is noise.
 
 Traps: between start and end, data that contains the start is cut there: give a length instead. The
 first frame after opening may be the rest of one where nothing but its end is marked: without a
@@ -34,7 +34,12 @@ from gateway.framing.delimited import Delimited, Lines
 from gateway.framing.marked import Marked
 from gateway.framing.sized import Sized
 from gateway.framing.stuffed import Cobs, Hdlc, Slip
-from gateway.layouts import (
+from gateway.ledger import EXAMPLE_BYTES
+from gateway.model import Device, Frame, Framer, Ignored, Malformed, Reason, Value, Verdict
+from gateway.objects import OPTIONS, ObjectReader
+from gateway.options import Problems, Table
+from gateway.patterns import Pattern
+from gateway.protocols.layouts import (
     FRAME_MAX,
     LAYOUT_OPTIONS,
     Field,
@@ -45,11 +50,6 @@ from gateway.layouts import (
     read_word,
     text_of,
 )
-from gateway.ledger import EXAMPLE_BYTES
-from gateway.model import Device, Frame, Framer, Ignored, Malformed, Reason, Value, Verdict
-from gateway.objects import OPTIONS, ObjectReader
-from gateway.options import Problems, Table
-from gateway.patterns import Pattern
 
 _STUFFED: Final = {"slip": Slip, "hdlc": Hdlc, "cobs": Cobs}
 

@@ -53,7 +53,7 @@ from gateway.model import (
     Reason,
     Verdict,
 )
-from gateway.nmea import DAY_NS, SENTENCES, Sentence, Transducer, transducers
+from gateway.protocols.nmea import DAY_NS, SENTENCES, Sentence, Transducer, transducers
 
 SENTENCE_MAX: Final = 255
 """The standard says 82 with all delimiters; proprietary sentences of receivers are longer."""

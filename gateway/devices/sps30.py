@@ -31,7 +31,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.asking import Poll, Request
-from gateway.decimals import from_float32
 from gateway.framing.checksums import inverted_sum8
 from gateway.framing.stuffed import Hdlc
 from gateway.model import (
@@ -47,6 +46,7 @@ from gateway.model import (
     Verdict,
 )
 from gateway.periodic import Periodic
+from gateway.protocols.decimals import from_float32
 
 READINGS_WITHOUT: Final = 5
 """So many come only of a sensor that does not measure, or while its fan cleans itself for 10 s; a

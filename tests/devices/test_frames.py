@@ -16,8 +16,8 @@ from gateway.framing.delimited import LINE_MAX, Delimited, Lines
 from gateway.framing.marked import Marked
 from gateway.framing.sized import Sized
 from gateway.framing.stuffed import Cobs, Hdlc, Slip
-from gateway.layouts import FRAME_MAX
 from gateway.model import Decoded, Frame, Framed, Ignored, Malformed, Reason, Value, Verdict
+from gateway.protocols.layouts import FRAME_MAX
 from simulators.devices.frames import OPTIONS, make
 from simulators.world import World
 from tests.specimens.frames import FIXED, PREFIXED, TOTAL, VECTORS, WEIGHT, crc16

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from gateway.conformance import check_framer, feed
-from gateway.modbus.framing import RtuFramer, TcpFramer
 from gateway.model import Framed, Noise
+from gateway.protocols.modbus.framing import RtuFramer, TcpFramer
 from tests.specimens.modbus import framed
 
 REQUEST = framed("01 04 0000 0002")

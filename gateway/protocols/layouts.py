@@ -16,12 +16,12 @@ from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Final, Literal, NamedTuple
 
-from gateway.decimals import from_float32, scaled
 from gateway.framing.checksums import CHECKSUMS, Kind
 from gateway.labels import read_value
 from gateway.model import Reason, Value
 from gateway.options import Table
 from gateway.payloads import to_text
+from gateway.protocols.decimals import from_float32, scaled
 
 FRAME_MAX: Final = 4_096
 

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from gateway.modbus.blocks import Limits
-from gateway.modbus.pdu import REGISTERS_MAX, Table
-from gateway.modbus.registers import BIT, TYPES, Order, Register
-from gateway.modbus.station import StationSettings
-from gateway.modbus.template import Template
-from gateway.modbus.templates import TEMPLATES
-from gateway.modbus.wires import GENERAL_ADDRESSES
 from gateway.names import measurement, name
 from gateway.options import Problems
 from gateway.options import Table as Options
+from gateway.protocols.modbus.blocks import Limits
+from gateway.protocols.modbus.pdu import REGISTERS_MAX, Table
+from gateway.protocols.modbus.registers import BIT, TYPES, Order, Register
+from gateway.protocols.modbus.station import StationSettings
+from gateway.protocols.modbus.template import Template
+from gateway.protocols.modbus.templates import TEMPLATES
+from gateway.protocols.modbus.wires import GENERAL_ADDRESSES
 
 ADDRESS_MAX: Final = 247
 UNIT_MAX: Final = 255

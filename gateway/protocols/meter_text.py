@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from gateway.obis import INSTANTANEOUS, TIME_INTEGRAL, Register, net, register
+from gateway.protocols.obis import INSTANTANEOUS, TIME_INTEGRAL, Register, net, register
 from gateway.quantities import find_quantity
 
 _VALUES: Final = r"(?:\([ -'*-~]*\))+"

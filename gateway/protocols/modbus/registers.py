@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-from gateway.decimals import from_float32, scaled
-from gateway.modbus.pdu import Span, Table
+from gateway.protocols.decimals import from_float32, scaled
+from gateway.protocols.modbus.pdu import Span, Table
 
 Order = Literal["big", "little"]
 
