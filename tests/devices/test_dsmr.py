@@ -1,5 +1,7 @@
 """P1 telegrams: versions, countries, meters behind the meter, and everything that may be wrong."""
 
+from functools import partial
+
 import pytest
 
 from gateway.conformance import ARRIVAL_NS, feed
@@ -8,7 +10,6 @@ from gateway.ledger import EXAMPLE_BYTES
 from gateway.model import (
     Decoded,
     Frame,
-    Framed,
     Ignored,
     Malformed,
     Noise,
@@ -20,9 +21,9 @@ from gateway.model import (
 )
 from simulators.devices.dsmr import MODELS, make
 from tests.specimens.dsmr import AT_NOON, V5, V22, telegram
+from tests.streams import frames_of, with_parity
 from tests.test_normalize import Bench
 
-PARITY = bytes(byte | (byte.bit_count() % 2) << 7 for byte in range(0x80))
 CIPHERED = b"\xdb\x08SIM12345\x82\x00\x20\x30" + bytes(range(0x1F))
 """Title, length 32, security control, and the rest of the 32 bytes."""
 
@@ -42,8 +43,7 @@ def reading(*lines: str) -> Reading:
     return only
 
 
-def frames(*chunks: bytes) -> list[bytes]:
-    return [item.data for item in feed(P1Framer(), chunks) if isinstance(item, Framed)]
+frames = partial(frames_of, DEVICE)
 
 
 # ------------------------------------------------------------------------------------- CRC
@@ -136,7 +136,7 @@ def test_an_endless_telegram_is_given_up() -> None:
 
 
 def test_parity_bits_are_taken_off() -> None:
-    assert frames(V5.translate(PARITY.ljust(0x100)), V22) == [V5, V22]
+    assert frames(with_parity(V5), V22) == [V5, V22]
 
 
 @pytest.mark.parametrize("identification", ["/XYZ9 1234", "/XYZ5A-METER", "/XYZ-HEAT", "/xyz5\\A"])
