@@ -13,6 +13,9 @@ is synchronous and pure; an observation meets three awaits in its life: read, co
 Acknowledgements travel backwards, each only after the next keeper has the data on disk: MQTT PUBACK
 after the commit, deletion from the spool after InfluxDB's 204.
 
+Framers are made of `framing/`. Decoders stand in `devices/`, one file each, and parts of their
+protocols in `protocols/`; what names and units mean stands in `quantities/`.
+
 Beside the arrows: `ledger.py` counts both ends of each, so that nothing disappears without a
 reason; `admission.py` says who may bring how much; `dating.py` gives a time to what arrived before
 there was one; `edges.py` is all that the world is, and a simulation's place to bring another one.

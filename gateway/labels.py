@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from gateway.model import NOTHING
-from gateway.units import find_unit
+from gateway.quantities.units import find_unit
 
 STATES: Final = frozenset(
     {"on", "off", "true", "false", "open", "closed", "yes", "no"}

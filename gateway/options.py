@@ -14,6 +14,7 @@ from gateway import durations
 from gateway.errors import ConfigError
 from gateway.names import label, name
 from gateway.nearest import did_you_mean
+from gateway.quantities.units import find_unit, spellings
 
 _ENTRIES_MAX: Final = 256
 
@@ -101,6 +102,14 @@ class Table:
         else:
             self._expected(key, f"one of {', '.join(words)}")
         return default or words[0]
+
+    def unit(self, key: str) -> str:
+        """A unit that is known, in any spelling; none where the key is absent."""
+        text = self.text(key)
+        if text and find_unit(text) is None:
+            known = (spelling for spelling, _ in spellings())
+            self.wrong(key, f'no such unit "{text}"{did_you_mean(text, known)}')
+        return text
 
     def whole(self, key: str, least: int, most: int, default: int | None = None) -> int:
         """A whole number."""

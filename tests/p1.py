@@ -53,6 +53,9 @@ def electricity(true: Mapping[str, Any]) -> dict[str, float]:
     fields = {
         field: _canonical(true[key]) for key, field in FIELDS.items() if true.get(key) is not None
     }
+    for field in ("energy_import", "energy_export"):
+        if field not in fields and f"{field}_t2" in fields:
+            fields[field] = fields[f"{field}_t1"] + fields[f"{field}_t2"]
     for field, (taken, given) in BOTH_DIRECTIONS.items():
         if taken in true:
             fields[field] = _canonical(true[taken]) - _canonical(true[given])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.meter_text import DataSet, electricity, read_lines
+from gateway.protocols.meter_text import DataSet, electricity, read_lines
 
 
 def values(text: str) -> dict[str, float]:

@@ -74,4 +74,4 @@ def test_its_python_is_clean(place: Path) -> None:
 def test_the_modules_on_the_page_are_there() -> None:
     for module, name in re.findall(r"`(gateway(?:\.\w+)+)\.([A-Z]\w+)`", PAGE):
         assert hasattr(__import__(module, fromlist=[name]), name)
-    assert (ROOT / "gateway" / "quantity_table.py").exists()
+    assert (ROOT / "gateway" / "quantities" / "table.py").exists()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.obis import Register, net, register
+from gateway.protocols.obis import Register, net, register
 from gateway.quantities import find_quantity
 
 

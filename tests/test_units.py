@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from gateway.units import (
+from gateway.quantities.units import (
     LONGEST_SPELLING,
     UNITS,
     conversion,

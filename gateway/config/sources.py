@@ -33,8 +33,8 @@ from gateway.config.values import (
     unknown_name,
 )
 from gateway.quantities import QUANTITIES, UNITS, conversion_for, find_unit
+from gateway.quantities.units import spellings
 from gateway.topics import TopicPattern
-from gateway.units import spellings
 
 Entry = TypeVar("Entry")
 

@@ -2,7 +2,7 @@ r"""DSMR P1: the customer port of smart meters in the Netherlands, Belgium, Swed
 
     /XYZ5\2ABC-1                          identification
                                           each line ends with CR LF
-    1-3:0.2.8(50)                         a data set, see `gateway.meter_text`
+    1-3:0.2.8(50)                         a data set, see `gateway.protocols.meter_text`
     0-0:1.0.0(240501120002S)              time, S in summer and W in winter
     1-0:1.8.1(000123.456*kWh)
     0-1:24.1.0(003)                       channel 1 of the M-Bus: a gas meter
@@ -20,6 +20,9 @@ of each CR LF. Behind a good CRC an unreadable line costs itself.
 Readings: one of the electricity meter, and one for each channel with its own time and the tag
 `channel`. What the dates are: local time of Central Europe, where S says that it is 2 h ahead of
 UTC and W 1 h. Sweden sends W all the year, rightly. A date without S or W (v2.2) is no time.
+
+Totals: meters that state the tariffs only (the Netherlands, Belgium) have all of them in each
+telegram, so their sum is the total, under the name that all other meters have for it.
 
 Traps: registers may be of another channel of the meter than 0 (1-1:1.8.1, Switzerland). Tariff 1
 is the low one in the Netherlands and the high one in Belgium. A gas meter that was never read has a
@@ -42,7 +45,6 @@ from gateway.framing.marked import Marked
 from gateway.framing.scanner import Scanner, noise
 from gateway.framing.seven_bit import SEVEN_BITS
 from gateway.ledger import EXAMPLE_BYTES
-from gateway.meter_text import DataSet, electricity, read_lines, read_number
 from gateway.model import (
     Decoded,
     Device,
@@ -55,8 +57,9 @@ from gateway.model import (
     Reason,
     Verdict,
 )
+from gateway.protocols.meter_text import DataSet, electricity, read_lines, read_number
+from gateway.quantities.units import find_unit
 from gateway.times import time_of_digits
-from gateway.units import find_unit
 
 SIZE_MAX: Final = 16 * 1024
 """Telegrams have 0.4 to 2 kB; a ciphered one is as long as its text."""
@@ -202,7 +205,8 @@ def _readings(sets: Sequence[DataSet], *, proven: bool) -> tuple[list[Reading], 
     electric = electricity(registers, proven=proven)
     readings = []
     problems = [text.encode() for text in electric.unreadable]
-    values = {**electric.values, **_counts(sources)}
+    totals = {} if problems else _totals(electric.values)  # a tariff may be among the unreadable
+    values = {**totals, **electric.values, **_counts(sources)}
     if values:
         stamp = _read_stamp(meter["1.0.0"].values[0]) if "1.0.0" in meter else None
         time_ns = stamp.ns if stamp else None
@@ -217,6 +221,16 @@ def _readings(sets: Sequence[DataSet], *, proven: bool) -> tuple[list[Reading], 
         elif found:
             problems.append(found.encode())
     return readings, problems
+
+
+def _totals(values: Mapping[str, float]) -> dict[str, float]:
+    """The sums of the tariffs, of which there are two at least, where no total is stated."""
+    totals = {}
+    for total in ("energy_import", "energy_export"):
+        tariffs = {name: value for name, value in values.items() if name.startswith(f"{total}_t")}
+        if total not in values and {f"{total}_t1", f"{total}_t2"} <= tariffs.keys():
+            totals[total] = round(sum(tariffs.values()), 3)
+    return totals
 
 
 def _counts(sources: Mapping[str, Codes]) -> dict[str, float]:

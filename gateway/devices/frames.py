@@ -13,10 +13,10 @@ Checksum: one of `gateway.framing.checksums`, from any byte up to where it stand
 hexadecimal digits. A frame whose checksum is wrong is malformed, and so is one that has not the
 marks and the length that were said, or is too short for one of its values.
 
-Values: `values` lists them by place, type, scale and unit (`gateway.layouts`); or `pattern` finds
-named groups in the frame's text, in linear time (`gateway.patterns`). Names and units are the
-user's; the dictionary makes one name of them as for every decoder. A frame has one kind: of a
-device that sends several, `start` picks one, for what has another start is noise.
+Values: `values` lists them by place, type, scale and unit (`gateway.protocols.layouts`); or
+`pattern` finds named groups in the frame's text, in linear time (`gateway.patterns`). Names and
+units are the user's; the dictionary makes one name of them as for every decoder. A frame has one
+kind: of a device that sends several, `start` picks one, for what has another start is noise.
 
 Traps: between start and end, data that contains the start is cut there: give a length instead. The
 first frame after opening may be the rest of one where nothing but its end is marked: without a
@@ -34,23 +34,22 @@ from gateway.framing.delimited import Delimited, Lines
 from gateway.framing.marked import Marked
 from gateway.framing.sized import Sized
 from gateway.framing.stuffed import Cobs, Hdlc, Slip
-from gateway.layouts import (
+from gateway.ledger import EXAMPLE_BYTES
+from gateway.model import Device, Frame, Framer, Ignored, Malformed, Reason, Value, Verdict
+from gateway.objects import OPTIONS, ObjectReader
+from gateway.options import Problems, Table
+from gateway.patterns import Pattern
+from gateway.protocols.layouts import (
     FRAME_MAX,
     LAYOUT_OPTIONS,
     Field,
     Layout,
-    check_unit,
     cut,
     read_fields,
     read_layout,
     read_word,
     text_of,
 )
-from gateway.ledger import EXAMPLE_BYTES
-from gateway.model import Device, Frame, Framer, Ignored, Malformed, Reason, Value, Verdict
-from gateway.objects import OPTIONS, ObjectReader
-from gateway.options import Problems, Table
-from gateway.patterns import Pattern
 
 _STUFFED: Final = {"slip": Slip, "hdlc": Hdlc, "cobs": Cobs}
 
@@ -60,15 +59,10 @@ def make_framer(**content: object) -> Framer:
     problems = Problems()
     options = Table(content, "", problems)
     layout = read_layout(options)
-    framing = options.choice("framing", ("lines", *_STUFFED), "lines")
-    if options.has("framing"):
-        for key in ("start", "end", "length"):
-            if options.has(key):
-                options.wrong(key, f'is for frames with marks: framing = "{framing}" has its own')
     options.end()
     problems.check()
-    if framing in _STUFFED:
-        return _STUFFED[framing](size_max=FRAME_MAX)
+    if layout.framing in _STUFFED:
+        return _STUFFED[layout.framing](size_max=FRAME_MAX)
     return _marked_framer(layout)
 
 
@@ -156,9 +150,7 @@ class FramesDecoder:
         table = options.table("units")
         if self._pattern is None:
             return {}
-        units = {name: table.text(name) for name in self._pattern.names if table.has(name)}
-        for name, unit in units.items():
-            check_unit(unit, table.path(name), table.problems)
+        units = {name: table.unit(name) for name in self._pattern.names if table.has(name)}
         table.end()
         return units
 
@@ -189,7 +181,7 @@ DEVICE = Device(
     summary="any serial device, described by marks, length, checksum and values or a pattern",
     decoder=FramesDecoder,
     framer=make_framer,
-    options=LAYOUT_OPTIONS | OPTIONS | {"framing", "values", "pattern", "units"},
-    framer_options=LAYOUT_OPTIONS | {"framing"},
+    options=LAYOUT_OPTIONS | OPTIONS | {"values", "pattern", "units"},
+    framer_options=LAYOUT_OPTIONS,
     shared_options=LAYOUT_OPTIONS,
 )

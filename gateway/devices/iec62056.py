@@ -2,8 +2,8 @@ r"""IEC 62056-21 (D0): meters that send their registers as text, mostly through 
 
     /XYZ5ABC-1 V1.00                      identification
     STX                                   in an answer, not where the meter sends by itself
-    1-0:1.8.0*255(00012345.678*kWh)       data sets, see `gateway.meter_text`; some lines hold
-    1.8.0(00012345.678*kWh)               several of them
+    1-0:1.8.0*255(00012345.678*kWh)       data sets, see `gateway.protocols.meter_text`;
+    1.8.0(00012345.678*kWh)               some lines hold several of them
     !
     ETX BCC                               behind STX only: XOR of what follows STX, ETX included
 
@@ -12,11 +12,12 @@ Port: 9600 baud or 2400 (mode D), 300 for the answer to a request; 7E1. Parity b
 Checksum: with STX there must be a right BCC, and behind it an unreadable line costs itself. Without
 there is none, so every line must be readable: parity errors and lost bytes show in the form.
 
-Fields: as in `gateway.obis`; registers of electricity that it does not know keep their code as name
-and their unit (`obis_83_8_0_kwh`). Heat meters say 6.8 (energy) and 6.26 (volume), codes of two
-parts. What has no unit (dates, states, error numbers, texts) and earlier billing periods are left
-out; for energies without a unit see `gateway.meter_text`. The meter's number is 96.1, else C.1,
-else 0.0.0, or 9.21 of a heat meter. A meter's own time has no zone: the arrival counts.
+Fields: as in `gateway.protocols.obis`; registers of electricity that it does not know keep their
+code as name and their unit (`obis_83_8_0_kwh`). Heat meters say 6.8 (energy) and 6.26 (volume),
+codes of two parts. What has no unit (dates, states, error numbers, texts) and earlier billing
+periods are left out; for energies without a unit see `gateway.protocols.meter_text`. The meter's
+number is 96.1, else C.1, else 0.0.0, or 9.21 of a heat meter. A meter's own time has no zone: the
+arrival counts.
 
 Limits: it only listens. A meter that wants a sign-on (`/?!` at 300 baud) needs a head or another
 program that asks.
@@ -31,7 +32,6 @@ from gateway.framing.checksums import xor8
 from gateway.framing.marked import Marked
 from gateway.framing.seven_bit import SevenBit
 from gateway.ledger import EXAMPLE_BYTES
-from gateway.meter_text import DataSet, electricity, read_lines, read_number
 from gateway.model import (
     Decoded,
     Device,
@@ -45,7 +45,8 @@ from gateway.model import (
     Value,
     Verdict,
 )
-from gateway.units import find_unit
+from gateway.protocols.meter_text import DataSet, electricity, read_lines, read_number
+from gateway.quantities.units import find_unit
 
 SIZE_MAX: Final = 16 * 1024
 """Some 50 lines; with the values of many billing periods some hundred."""

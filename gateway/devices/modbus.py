@@ -7,7 +7,7 @@ with 9,600, EPEVER with 115,200. Even parity is the standard's default, none the
 Only the functions that read are ever used: 1 coils, 2 discrete inputs, 3 holding registers, 4 input
 registers. An answer repeats address and function, then come the number of bytes and the values; an
 exception has the function's highest bit set, and a code. What becomes of them: one reading per
-device and beat, from all of its requests. More of it stands in `gateway.modbus`:
+device and beat, from all of its requests. More of it stands in `gateway.protocols.modbus`:
 
 * how frames are found (`framing`), an answer is known to be one (`master`, `wires`);
 * what is read together (`blocks`), and when (`station`, `grid`, `standing`);
@@ -18,11 +18,11 @@ some adapters repeat what they send; word orders differ; registers are numbered 
 manuals often say 30001 (input) or 40001 (holding) for the first one.
 """
 
-from gateway.modbus.framing import RtuFramer
-from gateway.modbus.master import Master
-from gateway.modbus.settings import read_devices
-from gateway.modbus.wires import RtuWire
 from gateway.model import Device
+from gateway.protocols.modbus.framing import RtuFramer
+from gateway.protocols.modbus.master import Master
+from gateway.protocols.modbus.settings import read_devices
+from gateway.protocols.modbus.wires import RtuWire
 
 
 def _decoder(*, devices: object = None) -> Master:

@@ -8,11 +8,11 @@ its bus does not answer: this counts like silence.
 A converter that only carries bytes between TCP and RS-485 speaks `modbus`, not this.
 """
 
-from gateway.modbus.framing import TcpFramer
-from gateway.modbus.master import Master
-from gateway.modbus.settings import read_devices
-from gateway.modbus.wires import TcpWire
 from gateway.model import Device
+from gateway.protocols.modbus.framing import TcpFramer
+from gateway.protocols.modbus.master import Master
+from gateway.protocols.modbus.settings import read_devices
+from gateway.protocols.modbus.wires import TcpWire
 
 
 def _decoder(*, devices: object = None) -> Master:

@@ -53,7 +53,7 @@ from gateway.model import (
     Reason,
     Verdict,
 )
-from gateway.nmea import DAY_NS, SENTENCES, Sentence, Transducer, transducers
+from gateway.protocols.nmea import DAY_NS, SENTENCES, Sentence, Transducer, transducers
 
 SENTENCE_MAX: Final = 255
 """The standard says 82 with all delimiters; proprietary sentences of receivers are longer."""
@@ -124,7 +124,7 @@ class Nmea0183Decoder:
 
     def __init__(self, *, checksum: str = "required") -> None:
         if checksum not in ("required", "optional"):
-            raise ConfigError([f"checksum: allowed: required, optional; found {checksum!r}"])
+            raise ConfigError(['checksum: allowed: "required" or "optional"'])
         self._required = checksum == "required"
         self._clock = _Clock()
 

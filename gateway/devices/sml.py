@@ -8,9 +8,9 @@ The messages are filled up with `pad` zeros to a multiple of 4. Four bytes 1B wi
 twice. The CRC covers all that was sent before it, X.25, low byte first. So of a run of 1B, each
 eight are four of data, and what is left of it, if at least four, ends in an escape.
 
-The messages are those of `gateway.sml`.
+The messages are those of `gateway.protocols.sml`.
 
-What becomes of it: one reading per list, all registers 1-0:C.D.E*255 of `gateway.obis` in
+What becomes of it: one reading per list, all registers 1-0:C.D.E*255 of `gateway.protocols.obis` in
 canonical units. Other numbers of 1-0 that have a unit are `obis_C_D_E`, with F where it is not 255
 (earlier periods). Texts, keys, status words and other media are left out. `device` is the meter's
 number: as printed where the server is a DIN 43863-5 identity, else its text or hex.
@@ -51,8 +51,8 @@ from gateway.model import (
     Reason,
     Verdict,
 )
-from gateway.obis import TIME_INTEGRAL, Register, net, register
-from gateway.sml import Entry, ListResponse, Value, read_messages
+from gateway.protocols.obis import TIME_INTEGRAL, Register, net, register
+from gateway.protocols.sml import Entry, ListResponse, Value, read_messages
 
 TRANSMISSION_MAX: Final = 8192
 """Those seen are 200 to 700 bytes; a gateway's may be a few kB."""

@@ -46,6 +46,7 @@ from gateway.model import (
     Verdict,
 )
 from gateway.periodic import Periodic
+from gateway.protocols.decimals import from_float32
 
 READINGS_WITHOUT: Final = 5
 """So many come only of a sensor that does not measure, or while its fan cleans itself for 10 s; a
@@ -146,7 +147,7 @@ class Sps30Decoder(Periodic):
 
 def _values(content: bytes) -> dict[str, Value]:
     if len(content) == _FLOATS.size:
-        return dict(zip(_NAMES, _FLOATS.unpack(content), strict=True))
+        return dict(zip(_NAMES, map(from_float32, _FLOATS.unpack(content)), strict=True))
     values = dict(zip(_NAMES, _INTEGERS.unpack(content), strict=True))
     return values | {_SIZE: values[_SIZE] / 1000}
 

@@ -20,7 +20,8 @@ summer and winter time of Paris, UTC+2 and UTC+1; in small letters the clock is 
 is no time. Historic mode has none.
 
 Tariffs: the one of the index in force, as `energy_import_t1`, and in historic mode by their order:
-off-peak before peak; Tempo blue, white, red; EJP normal before peak.
+off-peak before peak; Tempo blue, white, red; EJP normal before peak. Historic mode has no total but
+BASE: `energy_import` is then the sum of the option's indexes, if all of them are there.
 
 Left out: texts, state words, the distributor's indexes, the calendar, yesterday's maxima.
 """
@@ -197,6 +198,9 @@ def _present(groups: Mapping[str, _Group], *, whole: bool) -> dict[str, float]:
     known = [sign * float(groups[label].value) for label, sign in _DIRECTIONS if label in groups]
     if known and (whole or any(known) or len(known) == len(_DIRECTIONS)):
         values["apparent_power"] = sum(known)
+    for option in _OPTIONS:
+        if groups.keys() >= {*option}:
+            values["energy_import"] = sum(int(groups[label].value) for label in option) / 1000
     if "PTEC" in groups and groups["PTEC"].value in _PERIODS:
         values["tariff"] = _PERIODS[groups["PTEC"].value]
     return values

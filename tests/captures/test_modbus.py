@@ -9,9 +9,9 @@ import pytest
 from gateway.asking import Asker, Request
 from gateway.conformance import feed
 from gateway.devices import devices
-from gateway.modbus.framing import RtuFramer
-from gateway.modbus.templates import TEMPLATES
 from gateway.model import Decoded, Frame, Framed
+from gateway.protocols.modbus.framing import RtuFramer
+from gateway.protocols.modbus.templates import TEMPLATES
 from tests import test_captures
 from tests.test_captures import CAPTURES
 

@@ -1,17 +1,17 @@
 """P1 telegrams: versions, countries, meters behind the meter, and everything that may be wrong."""
 
+from functools import partial
+
 import pytest
 
-from gateway.conformance import ARRIVAL_NS, feed
-from gateway.devices.dsmr import DEVICE, SIZE_MAX, P1Framer
+from gateway.conformance import ARRIVAL_NS
+from gateway.devices.dsmr import DEVICE, SIZE_MAX
 from gateway.ledger import EXAMPLE_BYTES
 from gateway.model import (
     Decoded,
     Frame,
-    Framed,
     Ignored,
     Malformed,
-    Noise,
     Observation,
     Reading,
     Reason,
@@ -19,12 +19,9 @@ from gateway.model import (
     Verdict,
 )
 from simulators.devices.dsmr import MODELS, make
-from tests.specimens.dsmr import AT_NOON, V5, V22, crc16, telegram
+from tests.specimens.dsmr import AT_NOON, V5, V22, telegram
+from tests.streams import frames_of
 from tests.test_normalize import Bench
-
-PARITY = bytes(byte | (byte.bit_count() % 2) << 7 for byte in range(0x80))
-CIPHERED = b"\xdb\x08SIM12345\x82\x00\x20\x30" + bytes(range(0x1F))
-"""Title, length 32, security control, and the rest of the 32 bytes."""
 
 
 def decode(data: bytes) -> Verdict:
@@ -42,8 +39,7 @@ def reading(*lines: str) -> Reading:
     return only
 
 
-def frames(*chunks: bytes) -> list[bytes]:
-    return [item.data for item in feed(P1Framer(), chunks) if isinstance(item, Framed)]
+frames = partial(frames_of, DEVICE)
 
 
 # ------------------------------------------------------------------------------------- CRC
@@ -129,69 +125,6 @@ def test_a_telegram_that_says_nothing() -> None:
 # ------------------------------------------------------------------------------ the stream
 
 
-def test_a_stream_that_begins_within_a_telegram() -> None:
-    assert frames(V5[1:], V5) == [V5]
-    assert frames(V5[300:] + V5) == [V5]
-
-
-def test_a_lost_end_costs_its_own_telegram_only() -> None:
-    assert frames(V5[:-6] + V5 + V5) == [V5, V5]
-    assert frames(V5.replace(b"!", b"") + V5) == [V5]
-
-
-@pytest.mark.parametrize("last", [V5[:-2], V5[:-1], V22[:-2]])
-def test_the_last_telegram_of_a_stream_may_lack_the_end_of_its_line(last: bytes) -> None:
-    assert frames(V5 + last) == [V5, last]
-    assert isinstance(decode(last), Decoded)
-
-
-def test_a_stream_that_ends_within_a_crc() -> None:
-    for cut in (V5[:-3], V5[:-6]):
-        assert [type(decode(data)) for data in frames(cut)] == [Malformed]
-
-
-def test_an_endless_telegram_is_given_up() -> None:
-    assert frames(b"/XYZ5" + b"1-0:1.8.1(1*kWh)\r\n" * 2000 + V5) == [V5]
-
-
-def test_parity_bits_are_taken_off() -> None:
-    assert frames(V5.translate(PARITY.ljust(0x100)), V22) == [V5, V22]
-
-
-def test_a_line_of_eight_bits_may_carry_texts_that_are_not_ascii() -> None:
-    text = telegram("1-0:1.8.0(1.5*kWh)", "0-0:96.13.0(x)")[:-6].replace(b"x", b"\xff\x81\0" * 300)
-    data = text + b"%04X\r\n" % crc16(text)
-    assert frames(data, V5) == [data, V5]
-    assert frames(*(bytes([byte]) for byte in data)) == [data]
-    found = decoded(data)
-    assert [each.values for each in found.readings] == [{"energy_import": 1.5}]
-    assert not found.malformed
-
-
-@pytest.mark.parametrize("identification", ["/XYZ9 1234", "/XYZ5A-METER", "/XYZ-HEAT", "/xyz5\\A"])
-def test_identifications(identification: str) -> None:
-    data = telegram("1-0:1.8.0(1*kWh)", identification=identification)
-    assert frames(data) == [data]
-    assert isinstance(decode(data), Decoded)
-
-
-def test_ciphered_telegrams_are_known_as_such_and_keep_their_bytes() -> None:
-    assert frames(V5 + CIPHERED + V5, CIPHERED) == [V5, CIPHERED, V5, CIPHERED]
-    assert frames(*(bytes([byte]) for byte in CIPHERED + V5)) == [CIPHERED, V5]
-    assert decode(CIPHERED) == Malformed(Reason.ENCRYPTED, CIPHERED)
-
-
-def test_what_begins_like_a_ciphered_telegram_hides_no_other() -> None:
-    for start in (b"\xdb\x08", b"\xdb", CIPHERED[:13] + b"\0", CIPHERED[:11] + b"\xff\xff\x30"):
-        assert frames(start + V5) == [V5]
-    assert frames(V5[:200] + CIPHERED + V5) == [CIPHERED, V5]
-    items = list(feed(P1Framer(), [V5[:200] + CIPHERED[:20]]))
-    assert all(isinstance(item, Noise) for item in items)
-
-
-# ------------------------------------------------------------------------- the electricity
-
-
 def test_times_are_those_of_central_europe() -> None:
     line = "1-0:1.8.0(1*kWh)"
     for stamp, hours in (("240501120000S", 10), ("240501120000W", 11), ("240701120000W", 11)):
@@ -265,6 +198,26 @@ def test_totals_and_reactive_energy_of_sweden_hungary_and_luxembourg() -> None:
         "reactive_power": 321.0,
         "reactive_power_l3": -432.0,
     }
+
+
+def test_a_total_that_is_not_stated_is_the_sum_of_the_tariffs() -> None:
+    tariffs = ("1-0:1.8.1(000859.846*kWh)", "1-0:1.8.2(000573.231*kWh)")
+    assert reading(*tariffs).values["energy_import"] == 1433.077
+    night = "1-0:1.8.3(000001.000*kWh)"
+    assert reading(*tariffs, night, "1-0:2.8.1(000001.000*kWh)").values == {
+        "energy_import": 1434.077,
+        "energy_import_t1": 859.846,
+        "energy_import_t2": 573.231,
+        "energy_import_t3": 1.0,
+        "energy_export_t1": 1.0,
+    }
+    assert reading(*tariffs, "1-0:1.8.0(001433.080*kWh)").values["energy_import"] == 1433.08
+
+
+def test_a_total_is_no_sum_of_tariffs_of_which_one_may_be_missing() -> None:
+    lines = ("1-0:1.8.1(1*kWh)", "1-0:1.8.2(2*kWh)", "1-0:1.8.3(x*kWh)")
+    (only,) = decoded(telegram(*lines)).readings
+    assert only.values == {"energy_import_t1": 1.0, "energy_import_t2": 2.0}
 
 
 def test_what_the_meter_counts_and_what_is_left_out() -> None:

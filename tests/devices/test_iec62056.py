@@ -1,13 +1,14 @@
 """D0 telegrams: pushed and answered, and everything that may be wrong with them."""
 
+from functools import partial
+
 import pytest
 
-from gateway.conformance import ARRIVAL_NS, feed
+from gateway.conformance import ARRIVAL_NS
 from gateway.devices.iec62056 import DEVICE, SIZE_MAX
 from gateway.model import (
     Decoded,
     Frame,
-    Framed,
     Ignored,
     Malformed,
     Observation,
@@ -17,6 +18,7 @@ from gateway.model import (
 )
 from simulators.devices.iec62056 import VARIANTS, make
 from tests.specimens.iec62056 import PUSHED, answer
+from tests.streams import frames_of
 from tests.test_normalize import Bench
 
 ANSWER = answer("1.8.0(0012345.6*kWh)")
@@ -37,10 +39,7 @@ def pushed(*lines: str) -> bytes:
     return "\r\n".join(("/XYZ5", "", *lines, "!", "")).encode()
 
 
-def frames(*chunks: bytes) -> list[bytes]:
-    framer = DEVICE.make_framer({})
-    assert framer is not None
-    return [item.data for item in feed(framer, chunks) if isinstance(item, Framed)]
+frames = partial(frames_of, DEVICE)
 
 
 # ---------------------------------------------------------------------------- the checksum

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from gateway.config import load
+from gateway.conformance import Vector, readings_of
 from gateway.devices import devices
+from simulators.devices import make_device
+from simulators.world import World
 from tests.specimens import specimens
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "devices"
@@ -15,6 +18,14 @@ GENERAL = {"text", "json", "value"}
 SHARED = {"modbus_tcp": "modbus"}
 FREE = {"frames", "rtl_433", "modbus", "modbus_tcp"}
 """Their fields are whatever the user or the sensor says."""
+METERS = {
+    "dsmr": ("v2.2", "v5", "fluvius"),
+    "iec62056": ("q3d", "d0"),
+    "teleinfo": ("historic", "standard", "alarm"),
+}
+"""Their variants; of phases, quadrants and tariffs a page shows a few."""
+
+PART = re.compile(r"_(?:[lq][1-4]|t\d+)$")
 SHORT = re.compile(r"`(_\w+)`")
 TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 
@@ -34,6 +45,9 @@ def test_the_configurations_work(path: Path, tmp_path: Path) -> None:
         used = {entry.decoder for entry in config.serial}
         used |= {wanted.decoder for entry in config.mqtt for wanted in entry.subscribe}
         assert path.name in {page(name) for name in used}
+        for entry in config.serial:
+            known = devices()[entry.decoder].baudrates
+            assert not known or entry.baudrate == known[0], "the first rate is the likeliest"
 
 
 @pytest.mark.parametrize("name", sorted(set(devices()) - GENERAL))
@@ -50,6 +64,21 @@ def test_fields_are_explained(name: str) -> None:
     explained = set(re.findall(r"`(\w+)`", text))
     fields = {re.sub(r"_t\d+$", "_t1", field) for field in fields}
     explained |= {f"number_concentration{size}" for size in SHORT.findall(text)}
+    assert fields
+    assert sorted(fields - explained) == []
+
+
+@pytest.mark.parametrize("name", METERS)
+def test_each_field_of_a_simulated_meter_is_explained(name: str) -> None:
+    text = (FOLDER / page(name)).read_text()
+    world = World(1)
+    fields = set()
+    for variant in METERS[name]:
+        meter = make_device(name, "a", lambda q, t: world.value("a", q, t), variant)
+        data = meter.emit(1, 100.0)[0].data
+        for reading in readings_of(devices()[name], [data], Vector(b"", ())):
+            fields |= {PART.sub("", field) for field in reading.values}
+    explained = {PART.sub("", field) for field in re.findall(r"`([a-z]\w+)`", text)}
     assert fields
     assert sorted(fields - explained) == []
 

@@ -1,18 +1,19 @@
 """TeleInfo frames of both modes: groups, times, directions, and what damage may do to them."""
 
 import random
+from functools import partial
 from itertools import chain
 
 import pytest
 
-from gateway.conformance import ARRIVAL_NS, feed, mutate
+from gateway.conformance import ARRIVAL_NS, mutate
 from gateway.devices.teleinfo import DEVICE, SIZE_MAX
-from gateway.model import Decoded, Frame, Framed, Ignored, Malformed, Reading, Reason, Value
+from gateway.model import Decoded, Frame, Ignored, Malformed, Reading, Reason, Value
 from simulators.devices.teleinfo import make
 from tests.specimens.teleinfo import DATE_NS, good_groups, historic, standard
+from tests.streams import frames_of, with_parity
 
 METER = "ADCO 012345678901"
-PARITY = bytes(byte | (byte.bit_count() % 2) << 7 for byte in range(0x80))
 
 
 def decode(*frames: bytes) -> Decoded:
@@ -28,10 +29,7 @@ def values(*frames: bytes) -> dict[str, Value]:
     return dict(reading.values)
 
 
-def frames(*chunks: bytes) -> list[bytes]:
-    framer = DEVICE.make_framer({})
-    assert framer is not None
-    return [item.data for item in feed(framer, chunks) if isinstance(item, Framed)]
+frames = partial(frames_of, DEVICE)
 
 
 # ---------------------------------------------------------------------------------- fields
@@ -128,6 +126,13 @@ def test_a_frame_without_its_beginning_is_half_of_the_truth_too() -> None:
     assert verdict.reason is Reason.SYNTAX
 
 
+def test_the_total_of_historic_mode_is_the_sum_of_all_indexes() -> None:
+    frame = historic(METER, "HCHC 000001001", "HCHP 000002002")
+    assert values(frame)["energy_import"] == 3.003
+    damaged = decode(frame.replace(b"2002", b"2003"))
+    assert damaged.readings[0].values == {"energy_import_t1": 1.001}
+
+
 # ------------------------------------------------------------------------------------ time
 
 
@@ -208,7 +213,7 @@ def test_no_flipped_bit_makes_a_wrong_value() -> None:
     ):
         true = {(each.device, *pair) for each in decode(frame).readings for pair in pairs(each)}
         for bit in range(len(frame) * 8):
-            damaged = bytearray(frame.translate(PARITY.ljust(0x100)))
+            damaged = bytearray(with_parity(frame))
             damaged[bit // 8] ^= 1 << bit % 8
             decoder = DEVICE.decoder()
             decoder.decode(Frame(frame, 0))

@@ -13,6 +13,7 @@ from gateway.framing.seven_bit import SevenBit
 from gateway.framing.sized import CHECKED_AHEAD, CHECKED_PER_BYTE, Sized
 from gateway.framing.stuffed import Cobs, Hdlc, Slip
 from gateway.model import Framed, Noise, Reason
+from tests.streams import with_parity
 
 
 def sentences() -> Marked:
@@ -177,10 +178,6 @@ def test_idle_flags_do_not_fill_the_buffer() -> None:
     framer = Hdlc(size_max=50)
     framer.feed(b"\x7e" * 1000)
     assert framer.buffered == 1
-
-
-def with_parity(text: bytes) -> bytes:
-    return bytes(byte | (byte.bit_count() % 2) << 7 for byte in text)
 
 
 def test_parity_bits_are_taken_off_where_there_are_any() -> None:

@@ -2,9 +2,9 @@
 
 import random
 
-from gateway.modbus.blocks import Block, Limits, plan, split
-from gateway.modbus.pdu import Table
-from gateway.modbus.registers import Register
+from gateway.protocols.modbus.blocks import Block, Limits, plan, split
+from gateway.protocols.modbus.pdu import Table
+from gateway.protocols.modbus.registers import Register
 
 LIMITS = Limits(size=10, gap=3)
 

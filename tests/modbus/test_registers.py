@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.modbus.registers import Register
+from gateway.protocols.modbus.registers import Register
 
 
 def value(data: str, **more: Any) -> float:  # noqa: ANN401 -- whatever a register has

@@ -6,12 +6,12 @@ import pytest
 
 from gateway.devices import devices
 from gateway.errors import ConfigError
-from gateway.modbus.blocks import Limits
-from gateway.modbus.pdu import Table
-from gateway.modbus.registers import Register
-from gateway.modbus.settings import read_devices
-from gateway.modbus.station import StationSettings
-from gateway.modbus.templates import TEMPLATES
+from gateway.protocols.modbus.blocks import Limits
+from gateway.protocols.modbus.pdu import Table
+from gateway.protocols.modbus.registers import Register
+from gateway.protocols.modbus.settings import read_devices
+from gateway.protocols.modbus.station import StationSettings
+from gateway.protocols.modbus.templates import TEMPLATES
 from tests.config.conftest import Load
 
 ONE: dict[str, Any] = {"name": "tank", "address": 3, "registers": [{"name": "r", "register": 0}]}

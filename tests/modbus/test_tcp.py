@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.modbus.wires import TcpWire
+from gateway.protocols.modbus.wires import TcpWire
 from simulators.devices import Reply
 from tests.modbus.bench import Run, numbers, play
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway.modbus.blocks import plan
-from gateway.modbus.template import Template
-from gateway.modbus.templates import TEMPLATES
+from gateway.protocols.modbus.blocks import plan
+from gateway.protocols.modbus.template import Template
+from gateway.protocols.modbus.templates import TEMPLATES
 from gateway.quantities import conversion_for, find_quantity, find_unit
 
 MEASUREMENTS = {"energy_meter", "electricity", "battery", "air_quality"}

@@ -3,14 +3,17 @@
 import pytest
 
 from simulators.devices import serial_devices
-from simulators.devices.sml import VARIANTS, crc16, integer, make, octets, unsigned
+from simulators.devices.sml import VARIANTS, SmlMeter, crc16, integer, make, octets, unsigned
 from simulators.world import World
 
 
-def emitted(variant: str, t: float = 3600.0) -> tuple[bytes, dict[str, float | int | bool]]:
+def meter_of(variant: str) -> SmlMeter:
     world = World(5)
-    meter = make("m", lambda quantity, at: world.value("cellar", quantity, at), variant)
-    (item,) = meter.emit(1, t)
+    return make("m", lambda quantity, at: world.value("cellar", quantity, at), variant)
+
+
+def emitted(variant: str, t: float = 3600.0) -> tuple[bytes, dict[str, float | int | bool]]:
+    (item,) = meter_of(variant).emit(1, t)
     assert item.topic == ""
     return item.data, item.values
 
@@ -48,7 +51,8 @@ def test_variants_have_their_habits() -> None:
     assert 327.68 <= values["16.7.0"] < 655.36
     assert b"\x53" + round(values["16.7.0"] * 100).to_bytes(2, "big") in dzg
     assert b"\x1b" * 8 + b"\x01\x01\x01\x01" in emitted("escape")[0]
-    day = [emitted("smarty", hour * 3600.0)[1]["16.7.0"] for hour in range(24)]
+    meter = meter_of("smarty")
+    day = [meter.emit(hour, hour * 3600.0)[0].values["16.7.0"] for hour in range(24)]
     assert min(day) < 0 < max(day)
 
 

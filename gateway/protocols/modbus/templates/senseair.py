@@ -5,9 +5,9 @@ It reads at most 8 registers at once, measures every 2 s (LP: 4 s), and answers 
 
 from typing import Final
 
-from gateway.modbus.blocks import Limits
-from gateway.modbus.registers import Register
-from gateway.modbus.template import Template
+from gateway.protocols.modbus.blocks import Limits
+from gateway.protocols.modbus.registers import Register
+from gateway.protocols.modbus.template import Template
 
 TEMPLATES: Final = (
     Template(

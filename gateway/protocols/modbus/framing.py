@@ -16,8 +16,8 @@ from typing import Final
 
 from gateway.framing.checksums import crc16_modbus
 from gateway.framing.scanner import Scanner, noise
-from gateway.modbus.pdu import BIT_FUNCTIONS, DATA_MAX, EXCEPTION_BIT, READ_FUNCTIONS
 from gateway.model import Framed, Noise
+from gateway.protocols.modbus.pdu import BIT_FUNCTIONS, DATA_MAX, EXCEPTION_BIT, READ_FUNCTIONS
 
 CRC_SIZE: Final = 2
 RTU_SIZE_MAX: Final = 256

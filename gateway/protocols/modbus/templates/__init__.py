@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from gateway.modbus.template import Template
-from gateway.modbus.templates import eastron, epever, peacefair, senseair
+from gateway.protocols.modbus.template import Template
+from gateway.protocols.modbus.templates import eastron, epever, peacefair, senseair
 
 TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
     {

@@ -5,9 +5,9 @@ Their line runs at 115,200 baud. The battery's current is signed: negative while
 
 from typing import Final
 
-from gateway.modbus.blocks import Limits
-from gateway.modbus.registers import Register
-from gateway.modbus.template import Template
+from gateway.protocols.modbus.blocks import Limits
+from gateway.protocols.modbus.registers import Register
+from gateway.protocols.modbus.template import Template
 
 
 def _short(name: str, address: int, unit: str, *, kind: str = "uint16") -> Register:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from gateway.modbus.pdu import Span
-from gateway.modbus.registers import Register
+from gateway.protocols.modbus.pdu import Span
+from gateway.protocols.modbus.registers import Register
 
 BITS: Final = 16
 """In the tables of bits, limits count as so many bits per register."""

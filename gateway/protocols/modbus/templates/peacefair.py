@@ -6,9 +6,9 @@ mains it does not answer at all.
 
 from typing import Final
 
-from gateway.modbus.blocks import Limits
-from gateway.modbus.registers import Register
-from gateway.modbus.template import Template
+from gateway.protocols.modbus.blocks import Limits
+from gateway.protocols.modbus.registers import Register
+from gateway.protocols.modbus.template import Template
 
 
 def _long(name: str, address: int, unit: str, scale: float) -> Register:

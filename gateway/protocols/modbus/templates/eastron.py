@@ -7,9 +7,9 @@ and export are left out: the database makes them from the others.
 
 from typing import Final
 
-from gateway.modbus.blocks import Limits
-from gateway.modbus.registers import Register
-from gateway.modbus.template import Template
+from gateway.protocols.modbus.blocks import Limits
+from gateway.protocols.modbus.registers import Register
+from gateway.protocols.modbus.template import Template
 
 _LIMITS: Final = Limits(size=80, gap=24)
 """A request costs as much time as 30 registers or more; the registers between read as 0."""

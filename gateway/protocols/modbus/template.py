@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from gateway.modbus.blocks import Limits
-from gateway.modbus.registers import Register
+from gateway.protocols.modbus.blocks import Limits
+from gateway.protocols.modbus.registers import Register
 
 
 class Template(NamedTuple):

@@ -8,11 +8,11 @@ read that lie within.
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.modbus.blocks import Block
-from gateway.modbus.pdu import Refusal, Span, Table
-from gateway.modbus.station import StationSettings
-from gateway.modbus.wires import Message
 from gateway.model import Decoded, Ignored, Learned, Malformed, Reading, Reason, Verdict
+from gateway.protocols.modbus.blocks import Block
+from gateway.protocols.modbus.pdu import Refusal, Span, Table
+from gateway.protocols.modbus.station import StationSettings
+from gateway.protocols.modbus.wires import Message
 
 _TABLES: Final = {table.function: table for table in Table}
 

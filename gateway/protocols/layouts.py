@@ -19,10 +19,9 @@ from typing import Final, Literal, NamedTuple
 from gateway.framing.checksums import CHECKSUMS, Kind
 from gateway.labels import read_value
 from gateway.model import Reason, Value
-from gateway.nearest import did_you_mean
-from gateway.options import Problems, Table
+from gateway.options import Table
 from gateway.payloads import to_text
-from gateway.units import find_unit, spellings
+from gateway.protocols.decimals import from_float32, scaled
 
 FRAME_MAX: Final = 4_096
 
@@ -37,8 +36,6 @@ _FLOATS: Final = {"float32": (4, "f"), "float64": (8, "d")}
 _TYPES: Final = (*_INTEGERS, *_FLOATS, "bcd", "bit", "text")
 _BCD_MAX: Final = 8
 _TEXT_MAX: Final = 256
-_FRACTION_LEAST: Final = 1e-12
-"""Nobody writes smaller ones as decimals, and the least of them have no inverse."""
 _PLACE: Final = (1 - FRAME_MAX, FRAME_MAX - 1)
 _HEX_DIGITS: Final = re.compile(rb"[0-9A-Fa-f]+")
 _BLANKS_BEHIND_SIGN: Final = re.compile(r"(?<=\A[+-])\s+")
@@ -102,6 +99,7 @@ class Length(NamedTuple):
 class Layout(NamedTuple):
     """What the options say of the whole frame."""
 
+    framing: str
     start: bytes
     end: bytes
     trailer: int
@@ -124,18 +122,26 @@ class Layout(NamedTuple):
         return self.fault(data) is None
 
 
-LAYOUT_OPTIONS: Final = frozenset({"start", "end", "trailer", "length", "checksum"})
+LAYOUT_OPTIONS: Final = frozenset({"framing", "start", "end", "trailer", "length", "checksum"})
+FRAMINGS: Final = ("lines", "slip", "hdlc", "cobs")
 
 
 def read_layout(options: Table) -> Layout:
     """The layout that the options describe; what is wrong is noted in them."""
     layout = Layout(
+        framing=options.choice("framing", FRAMINGS, FRAMINGS[0]),
         start=options.octets("start"),
         end=options.octets("end"),
         trailer=options.whole("trailer", 0, 16, 0),
         length=_read_length(options) if options.has("length") else None,
         check=_read_check(options.table("checksum")) if options.has("checksum") else None,
     )
+    if options.has("framing"):
+        for key in ("start", "end", "trailer", "length"):
+            if options.has(key):
+                words = f'is for frames with marks: framing = "{layout.framing}" has its own'
+                options.wrong(key, words)
+        return layout
     if layout.trailer and (not layout.end or layout.length):
         options.wrong("trailer", "counts the bytes behind end, where no length is given")
     if layout.length and not layout.start and not layout.check:
@@ -196,21 +202,13 @@ def read_fields(options: Table) -> list[Field]:
     return fields
 
 
-def check_unit(unit: str, path: str, problems: Problems) -> None:
-    """Note that nobody knows the unit."""
-    if unit and find_unit(unit) is None:
-        known = (spelling for spelling, _ in spellings())
-        problems.add(path, f'no such unit "{unit}"{did_you_mean(unit, known)}')
-
-
 def _read_field(table: Table) -> Field:
     name = table.text("name", None)
     at = table.whole("at", *_PLACE)
     kind = table.choice("type", _TYPES, None)
     size, read = _reader(table, kind)
     factor, offset = table.number("scale", 1.0), table.number("offset", 0.0)
-    unit = table.text("unit")
-    check_unit(unit, table.path("unit"), table.problems)
+    unit = table.unit("unit")
     table.end()
     if (factor, offset) != (1.0, 0.0):
         read = _scaled(read, factor, offset)
@@ -225,6 +223,8 @@ def _reader(table: Table, kind: str) -> tuple[int, Callable[[bytes], Value | Non
     if kind in _FLOATS:
         size, letter = _FLOATS[kind]
         form = Struct(f"{'<' if _order(table) == 'little' else '>'}{letter}")
+        if kind == "float32":
+            return size, lambda raw: from_float32(form.unpack(raw)[0])
         return size, lambda raw: float(form.unpack(raw)[0])
     if kind == "bcd":
         return table.whole("size", 1, _BCD_MAX), _bcd(_order(table))
@@ -272,15 +272,12 @@ def read_word(text: str) -> Value:
 def _scaled(
     read: Callable[[bytes], Value | None], factor: float, offset: float
 ) -> Callable[[bytes], Value | None]:
-    """Numbers only; where the factor is 0.01 they are divided by 100, which is exact."""
-    divisor = round(1 / factor) if _FRACTION_LEAST < abs(factor) < 1 else 0
-    if not divisor or abs(divisor * factor - 1) > 1e-12:  # noqa: PLR2004 -- rounding
-        divisor = 0
+    """Numbers only."""
 
-    def scaled(raw: bytes) -> Value | None:
+    def read_scaled(raw: bytes) -> Value | None:
         value = read(raw)
         if value is None or isinstance(value, str | bool):
             return value
-        return (value / divisor if divisor else value * factor) + offset
+        return scaled(value, factor, offset)
 
-    return scaled
+    return read_scaled

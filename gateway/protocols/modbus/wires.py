@@ -7,9 +7,9 @@ answer that comes too late can be told from the next one only by waiting, which 
 from typing import ClassVar, Final, NamedTuple, Protocol
 
 from gateway.framing.checksums import crc16_modbus
-from gateway.modbus.framing import CRC_SIZE, MBAP_SIZE, REQUEST_SIZE, has_valid_crc
-from gateway.modbus.pdu import BIT_FUNCTIONS, EXCEPTION_BIT, READ_FUNCTIONS
 from gateway.model import Malformed, Reason
+from gateway.protocols.modbus.framing import CRC_SIZE, MBAP_SIZE, REQUEST_SIZE, has_valid_crc
+from gateway.protocols.modbus.pdu import BIT_FUNCTIONS, EXCEPTION_BIT, READ_FUNCTIONS
 
 GENERAL_ADDRESSES: Final = frozenset({0xF8, 0xFE})
 """Whoever is alone on a line listens to them: PZEM-004T, SenseAir."""

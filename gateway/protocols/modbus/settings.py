@@ -4,18 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from gateway.modbus.blocks import Limits
-from gateway.modbus.pdu import REGISTERS_MAX, Table
-from gateway.modbus.registers import BIT, TYPES, Order, Register
-from gateway.modbus.station import StationSettings
-from gateway.modbus.template import Template
-from gateway.modbus.templates import TEMPLATES
-from gateway.modbus.wires import GENERAL_ADDRESSES
 from gateway.names import measurement, name
-from gateway.nearest import did_you_mean
 from gateway.options import Problems
 from gateway.options import Table as Options
-from gateway.units import find_unit, spellings
+from gateway.protocols.modbus.blocks import Limits
+from gateway.protocols.modbus.pdu import REGISTERS_MAX, Table
+from gateway.protocols.modbus.registers import BIT, TYPES, Order, Register
+from gateway.protocols.modbus.station import StationSettings
+from gateway.protocols.modbus.template import Template
+from gateway.protocols.modbus.templates import TEMPLATES
+from gateway.protocols.modbus.wires import GENERAL_ADDRESSES
 
 ADDRESS_MAX: Final = 247
 UNIT_MAX: Final = 255
@@ -134,7 +132,7 @@ def _register(table: Options, orders: Mapping[str, str]) -> Register:
         name=table.named("name", None, name),
         address=address,
         type=kind,
-        unit=_unit(table),
+        unit=table.unit("unit"),
         scale=_scale(table),
         offset=table.number("offset", 0.0),
         table=place,
@@ -150,13 +148,6 @@ def _register(table: Options, orders: Mapping[str, str]) -> Register:
 
 def _order(table: Options, key: str, orders: Mapping[str, str]) -> Order:
     return cast("Order", table.choice(key, ORDERS, orders[key] or "big"))
-
-
-def _unit(table: Options) -> str:
-    unit = table.text("unit")
-    if unit and find_unit(unit) is None:
-        table.wrong("unit", f"no such unit{did_you_mean(unit, (text for text, _ in spellings()))}")
-    return unit
 
 
 def _scale(table: Options) -> float:

@@ -17,11 +17,11 @@ from math import inf
 from typing import Final, NamedTuple
 
 from gateway.asking import Poll, Request
-from gateway.modbus.listening import Listener
-from gateway.modbus.pdu import UNREACHABLE, Refusal, Span
-from gateway.modbus.station import Station, StationSettings
-from gateway.modbus.wires import Message, Wire
 from gateway.model import Decoded, Frame, Ignored, Learned, Malformed, Reason, Verdict
+from gateway.protocols.modbus.listening import Listener
+from gateway.protocols.modbus.pdu import UNREACHABLE, Refusal, Span
+from gateway.protocols.modbus.station import Station, StationSettings
+from gateway.protocols.modbus.wires import Message, Wire
 
 SPREAD_S: Final = 1.0
 TRIAL_S: Final = 0.1

@@ -1,4 +1,4 @@
-"""The units known to the gateway, one row each: data for `gateway.units`, which explains it.
+"""The units known to the gateway, one row each: data for `units`, which explains it.
 
 Codes are UCUM (https://ucum.org).  The foot, the pound, the psi and the BTU are those of NIST
 SP 811, millimetres of mercury are the conventional ones.  The first unit-like spelling of each

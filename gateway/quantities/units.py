@@ -2,8 +2,8 @@
 
 A spelling is looked up once per device and field, never per value, and becomes a `Unit`; a
 conversion is two numbers, `value * factor + offset`.  Nothing is parsed or derived: a spelling
-that `gateway.unit_table` does not list is no unit, and what vendors really write (an ordinal sign
-for a degree, "% RH") is listed.
+that `unit_table` does not list is no unit, and what vendors really write (an ordinal sign for a
+degree, "% RH") is listed.
 
 Codes are UCUM (https://ucum.org, case-sensitive).  UCUM has no reactive volt-ampere and no
 A-weighting: `V.A{reactive}` and `dB[SPL]{A}` use its annotations; `dBm` is SenML's secondary unit.
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from gateway.unit_table import ROWS
+from gateway.quantities.unit_table import ROWS
 
 LONGEST_SPELLING: Final = 48
 """Longer texts are no units; a hostile one is cut before anything looks at it."""

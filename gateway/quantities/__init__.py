@@ -1,9 +1,8 @@
 """The dictionary: which quantity a vendor's name means, and what its field is called.
 
-`gateway.quantity_table` has the quantities (names after Home Assistant's device classes, one
-canonical UCUM unit each), `gateway.quantity_words` the words around them, `gateway.units` the
-units.  Here are the look-ups; all of them are made once per device and raw name, so they are
-written to be read, and bounded for hostile names.
+`table` has the quantities (names after Home Assistant's device classes, one canonical UCUM unit
+each), `words` the words around them, `units` the units.  Here are the look-ups; all of them are
+made once per device and raw name, so they are written to be read, and bounded for hostile names.
 
 How a raw name is read (`find_quantity`), on its words in snake case:
 
@@ -32,9 +31,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from gateway.quantity_table import QUANTITIES, Quantity
-from gateway.quantity_words import CLEAR_WITH_UNIT, PLACES, QUALIFIERS, SPOILERS, WEAK
-from gateway.units import UNITS, Unit, conversion, find_unit, in_dimension, spellings
+from gateway.quantities.table import QUANTITIES, Quantity
+from gateway.quantities.units import UNITS, Unit, conversion, find_unit, in_dimension, spellings
+from gateway.quantities.words import CLEAR_WITH_UNIT, PLACES, QUALIFIERS, SPOILERS, WEAK
 
 __all__ = [
     "QUANTITIES",

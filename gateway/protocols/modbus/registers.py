@@ -1,8 +1,7 @@
 """Registers: where a value stands and what its bits mean.
 
 A register has 16 bits, the more significant byte first; Modbus says no more. Which word of a longer
-value comes first, scales, and what stands for "no value" are every vendor's own choice. A `float32`
-becomes the shortest decimal that is this float32: 230.2, not 230.1999969482422.
+value comes first, scales, and what stands for "no value" are every vendor's own choice.
 """
 
 import math
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-from gateway.modbus.pdu import Span, Table
+from gateway.protocols.decimals import from_float32, scaled
+from gateway.protocols.modbus.pdu import Span, Table
 
 Order = Literal["big", "little"]
 
@@ -88,9 +88,8 @@ class Register:
             return math.nan
         if self.type == BIT:
             return bool(pattern >> self.bit & 1)
-        if kind.is_float:
-            return self._scaled(_float(raw))
-        return self._scaled(int.from_bytes(raw, signed=kind.is_signed))
+        number = _float(raw) if kind.is_float else int.from_bytes(raw, signed=kind.is_signed)
+        return scaled(number, self.scale, self.offset)
 
     def _big_endian(self, data: bytes) -> bytes:
         words = [data[at : at + 2] for at in range(0, len(data), 2)]
@@ -98,20 +97,9 @@ class Register:
             words = [word[::-1] for word in words]
         return b"".join(words if self.word_order == "big" else reversed(words))
 
-    def _scaled(self, number: float) -> float:
-        """Scales are mostly decimal fractions: to divide by 10 is exact where x 0.1 is not."""
-        divisor = round(1 / self.scale)
-        if abs(divisor) > 1 and math.isclose(1 / self.scale, divisor, rel_tol=1e-12):
-            return (number + self.offset * divisor) / divisor
-        return number * self.scale + self.offset
-
 
 def _float(raw: bytes) -> float:
-    """An IEEE 754 number; of a short one the shortest decimal that is this number."""
+    """An IEEE 754 number."""
     if len(raw) > _FLOAT32_SIZE:
         return float(struct.unpack(">d", raw)[0])
-    (number,) = struct.unpack(">f", raw)
-    if not math.isfinite(number):
-        return float(number)
-    shorter = (float(f"{number:.{digits}g}") for digits in range(6, 10))
-    return next(short for short in shorter if struct.pack(">f", short) == raw)
+    return from_float32(struct.unpack(">f", raw)[0])

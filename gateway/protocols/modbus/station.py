@@ -16,12 +16,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gateway.asking import Poll
-from gateway.modbus.blocks import Block, Limits, plan, split
-from gateway.modbus.grid import Beats, Grid
-from gateway.modbus.pdu import ILLEGAL_ADDRESS, ILLEGAL_VALUE, TRY_AGAIN, Refusal
-from gateway.modbus.registers import Register
-from gateway.modbus.standing import Standing
 from gateway.model import Reading
+from gateway.protocols.modbus.blocks import Block, Limits, plan, split
+from gateway.protocols.modbus.grid import Beats, Grid
+from gateway.protocols.modbus.pdu import ILLEGAL_ADDRESS, ILLEGAL_VALUE, TRY_AGAIN, Refusal
+from gateway.protocols.modbus.registers import Register
+from gateway.protocols.modbus.standing import Standing
 
 BUSY_S: Final = 0.2
 """How long a device that is busy is left alone."""

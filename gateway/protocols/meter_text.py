@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from gateway.obis import INSTANTANEOUS, TIME_INTEGRAL, Register, net, register
+from gateway.protocols.obis import INSTANTANEOUS, TIME_INTEGRAL, Register, net, register
 from gateway.quantities import find_quantity
 
 _VALUES: Final = r"(?:\([ -'*-~]*\))+"
