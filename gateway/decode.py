@@ -1,6 +1,6 @@
 """What `sensor-gateway decode` does: a capture or a pipe through framer, decoder and normalizer.
 
-The parts are those of a source (`gateway.intake`), so what comes out is what would be stored, and
+The parts are those of a source (`gateway.pipeline`), so what comes out is what would be stored, and
 the ledger says what became of the rest. Three things differ, because bytes from a file did not
 arrive just now: whatever time a device states is believed; the input begins with a whole line
 unless noise precedes it; and with a topic each line is the payload of one message.
@@ -15,11 +15,11 @@ from gateway.catalogue import Catalogue
 from gateway.clock import Clock
 from gateway.decoders import set_up
 from gateway.framing.delimited import Lines
-from gateway.intake import Pipeline, Stream
 from gateway.ledger import Account, Ledger
 from gateway.model import Decoder, Device, Frame, Framed, Noise, Observation, Verdict
 from gateway.normalize import Normalizer
 from gateway.payloads import PAYLOAD_MAX
+from gateway.pipeline import Pipeline, Stream
 from gateway.series import SeriesRegistry
 from gateway.sinks.line_protocol import TIME_MAX_NS
 from gateway.times import is_since_boot

@@ -4,9 +4,8 @@
                                      >-- Pipeline (decode, normalize) --> Committer
     MQTT broker --messages--> Router'
 
-`supervise` keeps one source connected. It and `Pipeline` are the place that isolates a device: a
-failure of whatever kind is counted, logged with its traceback and backed off, and touches no other
-source.
+`supervise` keeps one source connected: a failure of whatever kind is logged with its traceback and
+backed off, and touches no other source. What happens within a source is `gateway.pipeline`'s.
 """
 
 import asyncio
@@ -22,24 +21,13 @@ from gateway.committer import Acknowledger, Committer
 from gateway.errors import TransportError
 from gateway.ledger import Account, Ledger, Stage
 from gateway.model import (
-    Decoded,
-    Decoder,
     Frame,
-    Framed,
     Framer,
-    Ignored,
-    Implausible,
-    Learned,
-    Malformed,
-    Noise,
     Observation,
-    Reading,
     Reason,
-    Repeated,
     Row,
-    TimeSource,
 )
-from gateway.normalize import Normalizer
+from gateway.pipeline import Pipeline, Stream
 from gateway.redelivery import Ring
 from gateway.topics import Router
 
@@ -50,101 +38,6 @@ TOPIC_MAX = 1_024
 
 STEADY_S = 30.0
 """A connection that lasted this long starts the back-off anew."""
-
-
-class Pipeline:
-    """Decoder and normalizer of one source or subscription, with the counts between them."""
-
-    def __init__(
-        self, account: Account, ledger: Ledger, decoder: Decoder, normalizer: Normalizer
-    ) -> None:
-        self._account = account
-        self._ledger = ledger
-        self._decoder = decoder
-        self._normalizer = normalizer
-
-    def process(self, frame: Frame) -> list[Observation]:
-        """The frame's observations; whatever else becomes of it stands in the ledger."""
-        try:
-            verdict = self._decoder.decode(frame)
-        except Exception:
-            # A decoder must not raise. Where one does its device alone pays, frame by frame; to
-            # drop the connection instead would bring the same message back for ever.
-            log.exception("%s: the decoder failed on a frame", self._account.source)
-            verdict = Malformed(Reason.DECODER_FAILED, frame.data)
-        match verdict:
-            case Decoded(readings, malformed):
-                self._account.decoded += 1
-                for element in malformed:
-                    self._lose(Stage.MALFORMED_ELEMENT, element.reason, element.example, frame)
-                return [o for r in readings if (o := self._normalize(r, frame)) is not None]
-            case Malformed(reason, example):
-                self._lose(Stage.MALFORMED, reason, example or frame.data, frame)
-            case Ignored(reason):
-                self._lose(Stage.IGNORED, reason, frame.data, frame)
-            case Learned():
-                self._account.state += 1
-            case Repeated(reason):
-                self._lose(Stage.REPEATED_FRAME, reason, frame.data, frame)
-            case _:  # a decoder of somebody else may return anything
-                self._lose(Stage.MALFORMED, Reason.DECODER_FAILED, frame.data, frame)
-        return []
-
-    def _normalize(self, reading: Reading, frame: Frame) -> Observation | None:
-        self._account.readings += 1
-        result: Observation | Implausible | Repeated
-        try:
-            result = self._normalizer.normalize(reading, frame)
-        except Exception:
-            # Likewise: values of a type that no decoder may return, or a bug of our own.
-            log.exception("%s: a reading could not be normalized", self._account.source)
-            result = Implausible(Reason.DECODER_FAILED)
-        if isinstance(result, Observation):
-            self._account.device_times += result.time_source is TimeSource.DEVICE
-            return result
-        stage = Stage.REPEATED if isinstance(result, Repeated) else Stage.IMPLAUSIBLE
-        self._lose(stage, result.reason, frame.data, frame)
-        return None
-
-    def _lose(self, stage: Stage, reason: Reason, example: bytes, frame: Frame) -> None:
-        self._ledger.lose(self._account, stage, reason, example, now_ns=frame.received_at_ns)
-
-
-class Stream:
-    """A byte stream's framer and pipeline: bytes in, observations out, every byte counted."""
-
-    def __init__(
-        self, account: Account, ledger: Ledger, framer: Framer, pipeline: Pipeline
-    ) -> None:
-        self._account = account
-        self._ledger = ledger
-        self._framer = framer
-        self._pipeline = pipeline
-
-    def feed(self, data: bytes, now_ns: int) -> list[Observation]:
-        """Take a chunk of any size."""
-        self._account.bytes_received += len(data)
-        return self._count(self._framer.feed(data), now_ns)
-
-    def close(self, now_ns: int) -> list[Observation]:
-        """Wait for nothing more: the stream ended, or whoever was asked has fallen silent."""
-        return self._count(self._framer.close(), now_ns)
-
-    def _count(self, items: Iterable[Framed | Noise], now_ns: int) -> list[Observation]:
-        account = self._account
-        found: list[Observation] = []
-        for item in items:
-            if isinstance(item, Noise):
-                self._ledger.lose(
-                    account, Stage.NOISE, item.reason, item.data, now_ns=now_ns, count=item.size
-                )
-                continue
-            account.bytes_framed += item.size
-            account.frames += 1
-            account.last_frame_ns = now_ns
-            found += self._pipeline.process(Frame(item.data, now_ns, first=item.first))
-        account.bytes_buffered = self._framer.buffered
-        return found
 
 
 class StreamIntake:

@@ -22,10 +22,11 @@ from gateway.config.sources import Subscription as SubscriptionSettings
 from gateway.decoders import decoders, set_up
 from gateway.edges import Edges, Port
 from gateway.errors import ConfigError
-from gateway.intake import MqttIntake, Pipeline, StreamIntake, Subscription
+from gateway.intake import MqttIntake, StreamIntake, Subscription
 from gateway.ledger import Account, Ledger
 from gateway.model import Device
 from gateway.normalize import FieldRule, Normalizer
+from gateway.pipeline import Pipeline
 from gateway.polling import Poller, Write
 from gateway.ports import at_rates, character_s
 from gateway.series import SeriesRegistry

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gateway.asking import Asker
 from gateway.devices import devices
-from gateway.intake import Pipeline, StreamIntake
+from gateway.intake import StreamIntake
 from gateway.model import Observation
 from gateway.normalize import Normalizer
+from gateway.pipeline import Pipeline
 from gateway.polling import Poller
 from gateway.series import SeriesRegistry
 from simulators.devices import Reply

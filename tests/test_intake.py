@@ -15,7 +15,6 @@ from gateway.framing.delimited import Lines
 from gateway.intake import (
     TOPIC_MAX,
     MqttIntake,
-    Pipeline,
     StreamIntake,
     Subscription,
     supervise,
@@ -25,14 +24,18 @@ from gateway.model import (
     Decoded,
     Decoder,
     Frame,
+    Framed,
+    Framer,
     Ignored,
     Learned,
     Malformed,
+    Noise,
     Reading,
     Reason,
     Verdict,
 )
 from gateway.normalize import Normalizer
+from gateway.pipeline import Pipeline
 from gateway.series import SeriesRegistry
 from gateway.topics import Router, TopicPattern
 from gateway.transports.mqtt_packets import Message
@@ -82,12 +85,12 @@ def pipeline(rig: Rig, source: str, registry: SeriesRegistry | None = None) -> P
 class Serial(Rig):
     """A port's intake."""
 
-    def __init__(self) -> None:
+    def __init__(self, framer: Framer | None = None) -> None:
         super().__init__()
         self.intake = StreamIntake(
             self.account,
             self.ledger,
-            Lines(),
+            framer or Lines(),
             pipeline(self, "mast"),
             self.committer,
             lambda: NOON,
@@ -111,6 +114,31 @@ async def test_every_byte_and_frame_of_a_stream_is_accounted_for() -> None:
     rig.intake.flush()
     assert account.bytes_buffered == 0
     assert rig.ledger.losses["mast", Stage.NOISE, Reason.INTERRUPTED].count == len(b"half a li")
+    assert rig.balanced()
+
+
+class Fragile(Lines):
+    """Raises on a certain byte, and would never recover."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._broken = False
+
+    def feed(self, data: bytes) -> Sequence[Framed | Noise]:
+        self._broken |= b"\x07" in data
+        if self._broken:
+            raise LookupError("a bug")
+        return super().feed(data)
+
+
+async def test_a_framer_that_raises_costs_only_what_it_had() -> None:
+    rig = Serial(Fragile())
+    for chunk in (b"1\n2", b"\x07", b"3\n4\n"):
+        rig.intake.receive(chunk)
+        assert rig.balanced()
+    rig.intake.flush()
+    assert rig.account.decoded == 3
+    assert rig.ledger.losses["mast", Stage.NOISE, Reason.DECODER_FAILED].count == 2
     assert rig.balanced()
 
 

@@ -18,10 +18,11 @@ from gateway.dating import Dating
 from gateway.delivery import Delivery
 from gateway.devices import devices
 from gateway.edges import RealEdges
-from gateway.intake import Pipeline, StreamIntake
+from gateway.intake import StreamIntake
 from gateway.ledger import Ledger
 from gateway.model import Batch, DeadLetter, Delivered, Receipt
 from gateway.normalize import Normalizer
+from gateway.pipeline import Pipeline
 from gateway.series import SeriesRegistry
 from gateway.sources import Parts
 from gateway.spool.archive import Archive

@@ -14,10 +14,10 @@ import pytest
 
 from gateway.catalogue import Catalogue
 from gateway.devices import devices
-from gateway.intake import Pipeline
 from gateway.ledger import Ledger
 from gateway.model import Frame
 from gateway.normalize import Normalizer
+from gateway.pipeline import Pipeline
 from gateway.series import SeriesRegistry
 from gateway.sinks.line_protocol import encode
 from tests.deploy.grafana import GRAFANA, Panel, Target, interpolate, load_dashboard
