@@ -8,8 +8,9 @@ The pipeline, and the type that travels on each arrow (`model.py`):
     InfluxDB <--line protocol-- Sink <--Batch-- Delivery <----------- commits to disk --------'
 
 `pipeline.py` and `intake.py` are everything left of the store, `committer.py` brings it to the disk
-in groups, `delivery.py` is everything right of it, and `app.py` puts the parts together. Left of it all
-is synchronous and pure; an observation meets three awaits in its life: read, commit, send.
+in groups, `delivery.py` is everything right of it, and `app.py` puts the parts together. Left of
+the store all is synchronous and pure; an observation meets three awaits in its life: read, commit,
+send.
 Acknowledgements travel backwards, each only after the next keeper has the data on disk: MQTT PUBACK
 after the commit, deletion from the spool after InfluxDB's 204.
 
