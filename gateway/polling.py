@@ -6,7 +6,8 @@ The decoder says what is asked and when (`gateway.asking.Asker`); here are the w
 counting. Before each request the line is left silent for GAP_CHARACTERS, as Modbus demands and
 everybody else bears; what has come until then is no part of the answer, nor the beginning of one.
 On a line where every character takes its time, waiting for an answer ends once it would have
-arrived.
+arrived; or earlier, when what has come is none and is followed by silence: a damaged answer costs
+the others little.
 """
 
 import asyncio
@@ -21,6 +22,13 @@ GAP_CHARACTERS: Final = 3.5
 
 GAP_MIN_S: Final = 0.00175
 """Ibid.: above 19,200 baud the gap does not shrink any more."""
+
+SPOILT_BYTES: Final = 4
+"""So many bytes that are no frame are more than a glitch of the line before the answer."""
+
+QUIET_S: Final = 0.1
+QUIET_CHARACTERS: Final = 20
+"""No answer pauses for so long; drivers and adapters hold characters back for 20 ms."""
 
 Write = Callable[[bytes], None]
 """Bytes for the line; returns at once."""
@@ -92,18 +100,32 @@ class Poller:
         account.outstanding += 1
         self._heard.clear()
         heard = False
+        spoilt = account.bytes_noise, account.malformed
         try:
             async with asyncio.timeout(
                 sent_s + request.answer_size * self.character_s + request.timeout_s
             ):
                 while self._asker.outcome() is None:
-                    await self._heard.wait()
+                    async with asyncio.timeout(self._patience_s(spoilt)):
+                        await self._heard.wait()
                     self._heard.clear()
                     heard = True
         except TimeoutError:
             self._flush()
         finally:
             self._settle(self._asker.outcome(), heard=heard or self._heard.is_set())
+
+    def _patience_s(self, spoilt: tuple[int, int]) -> float | None:
+        """How long to wait for more: not long where what came since the request is no answer.
+
+        A network may pause where it likes, so this is for lines with characters only.
+        """
+        account = self._account
+        wasted = account.bytes_noise - spoilt[0] + account.bytes_buffered
+        is_spoilt = wasted >= SPOILT_BYTES or account.malformed > spoilt[1]
+        if not (is_spoilt and self.character_s):
+            return None
+        return max(QUIET_S, QUIET_CHARACTERS * self.character_s)
 
     def _settle(self, poll: Poll | None, *, heard: bool) -> None:
         """Count what became of the request, the end of the line included."""

@@ -10,7 +10,7 @@ import pytest
 from gateway.asking import Asker, Poll, Request
 from gateway.ledger import EQUATIONS, Account
 from gateway.model import Frame, Ignored, Reason, Verdict
-from gateway.polling import GAP_CHARACTERS, GAP_MIN_S, Poller
+from gateway.polling import GAP_CHARACTERS, GAP_MIN_S, QUIET_S, Poller
 from simulators import virtual_time
 
 CHARACTER_S = 0.001
@@ -101,7 +101,7 @@ class Rig:
             self.loop.call_later(delay_s, self.receive, answer)
 
     def receive(self, data: bytes) -> None:
-        if data.startswith(b"held"):
+        if data.startswith(b"hel"):
             self.held = data
             self.account.bytes_buffered = len(data)
         else:
@@ -200,8 +200,39 @@ def test_a_frame_that_only_silence_ends_is_an_answer_in_the_end() -> None:
         rig = Rig([0.5], [[(0.2, b"held A")]])
         await rig.run(10.0)
         assert rig.counts() == {"polls": 1, "answered": 1}
-        assert rig.flushed_s == [pytest.approx(0.5 + WAIT_S)]
+        assert rig.flushed_s == [pytest.approx(0.5 + 0.2 + QUIET_S)]
         assert rig.asker.given_up == []
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize(
+    ("answers", "given_up_s"),
+    [
+        ([(0.2, b"held")], 0.5 + 0.2 + QUIET_S),
+        ([(0.2, b"hel")], 0.5 + WAIT_S),
+        ([(0.2, b"held"), (0.25, b"held"), (0.3, b"held")], 0.5 + 0.3 + QUIET_S),
+    ],
+    ids=["an answer's worth", "a glitch", "it goes on"],
+)
+def test_what_is_no_answer_is_not_waited_for_once_it_has_ended(
+    answers: Sequence[Answer], given_up_s: float
+) -> None:
+    async def main() -> None:
+        rig = Rig([0.5], [answers])
+        await rig.run(10.0)
+        ((when_s, poll),) = rig.given_up()
+        assert when_s == pytest.approx(given_up_s)
+        assert poll is Poll.INVALID
+
+    virtual_time.run(main())
+
+
+def test_a_network_may_pause() -> None:
+    async def main() -> None:
+        rig = Rig([0.5], [[(0.2, b"held"), (0.9, b"A")]], character_s=0.0)
+        await rig.run(10.0)
+        assert rig.counts() == {"polls": 1, "answered": 1}
 
     virtual_time.run(main())
 

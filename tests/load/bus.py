@@ -29,8 +29,8 @@ FAIR_MAX = 2
 """Beats that two equal devices may differ by."""
 
 DEVICES = (
-    *("sdm120@1", "pzem004t@2", "s8@3", "pzem004t@4+dead", "sdm120@5"),
-    *("pzem004t@6", "pzem004t@7+garbage", "s8@8", "sdm120@9", "pzem004t@10"),
+    *("sdm120@1", "pzem004t@2", "s8@3", "pzem004t@4+dead", "pzem004t@5"),
+    *("sdm120@6", "pzem004t@7+garbage", "s8@8", "pzem004t@9", "pzem004t@10"),
 )
 ILL = {"bus-4": "no answer", "bus-7": "garbage"}
 TOO_MANY = tuple(f"sdm630@{address}" for address in range(1, 11))

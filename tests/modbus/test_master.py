@@ -282,6 +282,7 @@ def test_a_damaged_answer_is_refused_and_asked_for_again() -> None:
     run = play_one(device, 0, seconds=0.9)
     assert values(run.points) == [{"r0": 0.0}]
     assert run.polls() == {"answered": 1, "invalid": 1}
+    assert run.points[0].at_s < 0.2  # the time-out is not waited for
 
 
 def test_noise_around_an_answer_does_no_harm() -> None:
