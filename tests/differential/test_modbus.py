@@ -108,7 +108,8 @@ async def compare(line: RealLine, world: World) -> None:
     *_, last = await line.observations()
     assert last.fields == {n: pytest.approx(v, rel=1e-7) for n, v in world.expected.items()}
     account = line.account
-    assert account.timeouts == account.invalid == account.ignored == account.bytes_noise == 0
+    assert account.timeouts <= 1  # what is asked when the line is closed
+    assert account.invalid == account.ignored == account.bytes_noise == 0
     assert account.exceptions > 0
 
 
