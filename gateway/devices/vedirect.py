@@ -11,7 +11,8 @@ history of a battery monitor does not state.
 Everything is in the measurement `battery`: whatever the product, V and I are those of its battery.
 `device` is SER#, the tag `model` the product's name, or its number as they write it. The battery's
 current, power and charge are positive when they go into it. See `_NUMBERS`, `_FLAGS`, `_CODES` for
-what becomes of which label; BMV, FW and FWE never change and are not kept.
+what becomes of which label; BMV, FW and FWE never change and are not kept; a label that is in none
+of them keeps its name.
 
 Traps:
 - The checksum byte may be any byte, also CR, LF, TAB or the colon that begins a HEX message.
@@ -236,6 +237,9 @@ _PRODUCTS: Final[Mapping[int, str]] = MappingProxyType(
 )
 """The common ones."""
 
+_IDENTITY: Final = frozenset({"PID", "SER#", "BMV", "FW", "FWE"})
+"""What never changes."""
+
 _DECIMAL: Final = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,6})?", re.ASCII)
 _SERIAL_NUMBER: Final = re.compile(r"[!-~]{1,32}")
 _HEX: Final = re.compile(r"0x[0-9A-Fa-f]{1,8}")
@@ -253,6 +257,8 @@ def _value(label: str, text: str) -> tuple[str, Value] | None:
     if label in _FLAGS:
         return (_FLAGS[label], text == "ON") if text in ("ON", "OFF") else None
     number = _number(text)
+    if label not in _NUMBERS and label not in _CODES:
+        return label, text if number is None else number
     if number is None:
         return None
     if label in _CODES:
@@ -263,8 +269,7 @@ def _value(label: str, text: str) -> tuple[str, Value] | None:
 
 def _unread(label: str, text: str) -> bool:
     """Whether a line states nothing that is kept."""
-    known = label in _NUMBERS or label in _FLAGS or label in _CODES
-    return not known or text == "---" or (label == "TTG" and text == "-1")
+    return label in _IDENTITY or text == "---" or (label == "TTG" and text == "-1")
 
 
 class VeDirectDecoder:

@@ -112,10 +112,15 @@ def test_a_label_and_what_is_stored_of_it(line: str, field: str, value: FieldVal
 
 
 def test_what_is_no_value_or_not_kept() -> None:
-    lines = ("V\t12000", "TTG\t-1", "T\t---", "BMV\t700", "FW\t0308", "FWE\t0208FF", "NEW\t1")
+    lines = ("V\t12000", "TTG\t-1", "T\t---", "BMV\t700", "FW\t0308", "FWE\t0208FF")
     assert reading(*lines).values == {"battery_voltage": 12.0}
     assert decode(block(*lines[1:])) == Ignored(Reason.UNAVAILABLE)
     assert decode(block()) == Ignored(Reason.UNAVAILABLE)
+
+
+def test_a_label_that_is_new_keeps_its_name() -> None:
+    found = stored(reading("V\t12000", "NEW\t1", "DEV\tabc", "HEX\t0x10"))
+    assert found == {"battery_voltage": 12.0, "new": 1.0, "dev": "abc", "hex": 16.0}
 
 
 @pytest.mark.parametrize("line", ["V\t12,5", "V\t", "I\t1_0", "SOC\tnan", "Alarm\ton", "CS\tbulk"])
