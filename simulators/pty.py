@@ -32,17 +32,16 @@ from pathlib import Path
 from typing import Protocol
 
 from simulators.pace import Pace
+from simulators.readiness import HEARD_MAX, readable, writable
 from simulators.script import Step
 from simulators.tally import Account, Tally
 
 BITS_PER_BYTE = 10
 PORTION_S = 0.016
 LOOK_S = 0.05  # how often a device looks for a reader
-STALL_S = 0.05  # how long to trust the kernel to report room in its buffer
 DRAIN_S = 2.0
 DRAIN_LOOK_S = 0.005
 DRAIN_LOOKS = 10
-HEARD_MAX = 4096  # what a device keeps of what its reader sent
 
 
 class WhenClosed(StrEnum):
@@ -141,23 +140,11 @@ class Port:
 
     async def room(self) -> None:
         """Return when the kernel can take bytes, or after a moment in any case."""
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        loop.add_writer(self._master, ready.set)
-        try:
-            await _happens(ready, STALL_S)
-        finally:
-            loop.remove_writer(self._master)
+        await writable(self._master)
 
     async def stirs(self, seconds: float) -> None:
         """Return when the reader has sent something or has gone, or after so long."""
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        loop.add_reader(self._master, ready.set)
-        try:
-            await _happens(ready, seconds)
-        finally:
-            loop.remove_reader(self._master)
+        await readable(self._master, seconds)
 
     def unread(self) -> int | None:
         """Return how many bytes the reader has still to read, or None where that can't be seen."""
@@ -170,12 +157,6 @@ class Port:
         finally:
             os.close(slave)
         return int(struct.unpack("i", answer)[0])
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ import struct
 import termios
 from contextlib import suppress
 
-STALL_S = 0.05
-HEARD_MAX = 4096  # what a device keeps of what its reader sent
+from simulators.readiness import HEARD_MAX, readable, writable
 
 
 class TcpPort:
@@ -67,32 +66,15 @@ class TcpPort:
 
     async def room(self) -> None:
         """Return when the kernel can take bytes, or after a moment in any case."""
-        if self._reader is None:
-            return
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        loop.add_writer(self._reader, ready.set)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STALL_S):
-                    await ready.wait()
-        finally:
-            loop.remove_writer(self._reader)
+        if self._reader is not None:
+            await writable(self._reader)
 
     async def stirs(self, seconds: float) -> None:
         """Return when the reader has sent something or has gone, or after so long."""
         if self._reader is None:
             await asyncio.sleep(seconds)
-            return
-        loop = asyncio.get_running_loop()
-        ready = asyncio.Event()
-        loop.add_reader(self._reader, ready.set)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await ready.wait()
-        finally:
-            loop.remove_reader(self._reader)
+        else:
+            await readable(self._reader, seconds)
 
     def unread(self) -> int:
         """Return how many bytes have not arrived at the reader's side yet."""
