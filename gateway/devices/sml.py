@@ -38,7 +38,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from gateway.framing.checksums import crc16_kermit, crc16_x25
-from gateway.framing.scanner import Scanner, noise
+from gateway.framing.scanner import Scanner, before_marker
 from gateway.model import (
     Decoded,
     Device,
@@ -91,7 +91,7 @@ class Transmissions(Scanner):
     def step(self, buffer: bytearray, *, ended: bool) -> Framed | Noise | None:
         if not buffer.startswith(_START):
             self._searched = len(_START)
-            return _to_start(buffer, ended=ended)
+            return before_marker(buffer, _START, ended=ended)
         at = self._control(buffer)
         if at is None or len(buffer) < at + _TRAILER:
             return None
@@ -120,14 +120,6 @@ class Transmissions(Scanner):
             at = buffer.find(_ESCAPE, after)
         self._searched = max(len(_START), at if at >= 0 else len(buffer) - len(_ESCAPE) + 1)
         return None
-
-
-def _to_start(buffer: bytearray, *, ended: bool) -> Noise | None:
-    """What precedes the next start, or what may be the beginning of one."""
-    at = buffer.find(_START)
-    if at < 0:
-        at = len(buffer) - (0 if ended else len(_START) - 1)
-    return noise(buffer, at) if at > 0 else None
 
 
 def _damaged(data: bytes) -> bytes:

@@ -68,6 +68,14 @@ def noise(buffer: bytearray, size: int, reason: Reason = Reason.GARBAGE) -> Nois
     return Noise(bytes(buffer[: min(size, EXAMPLE_BYTES)]), size, reason)
 
 
+def before_marker(buffer: bytearray, marker: bytes, begin: int = 0, *, ended: bool) -> Noise | None:
+    """What precedes the next marker from `begin` on; what may be the beginning of one is kept."""
+    at = buffer.find(marker, begin)
+    if at < 0:
+        at = len(buffer) if ended else max(len(buffer) - len(marker) + 1, begin)
+    return noise(buffer, at) if at else None
+
+
 def _add_noise(out: list[Framed | Noise], item: Noise) -> None:
     """Add noise, joined with that before it where the reason is the same."""
     last = out[-1] if out else None

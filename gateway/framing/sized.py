@@ -17,7 +17,7 @@ up, and with it what it may hide.
 from collections.abc import Callable
 from typing import Final
 
-from gateway.framing.scanner import Scanner, noise
+from gateway.framing.scanner import Scanner, before_marker, noise
 from gateway.model import Framed, Noise
 
 CHECKED_PER_BYTE: Final = 64
@@ -58,12 +58,12 @@ class Sized(Scanner):
     def step(self, buffer: bytearray, *, ended: bool) -> Framed | Noise | None:
         marker = self._marker
         if not buffer.startswith(marker):
-            return self._to_next_marker(buffer, 0, ended=ended)
+            return before_marker(buffer, marker, ended=ended)
         if len(buffer) < self._header:
             return None
         size = self._length(bytes(buffer[: self._header]))
         if size is None or size > self._size_max:
-            return self._to_next_marker(buffer, 1, ended=ended)
+            return before_marker(buffer, marker, 1, ended=ended)
         if len(buffer) < size:
             return None
         data = bytes(buffer[:size])
@@ -98,10 +98,3 @@ class Sized(Scanner):
             if marker.startswith(buffer[begin:]):
                 return begin
         return size
-
-    def _to_next_marker(self, buffer: bytearray, begin: int, *, ended: bool) -> Noise | None:
-        """What precedes the next marker, or what may be the beginning of one."""
-        at = buffer.find(self._marker, begin)
-        if at < 0:
-            at = len(buffer) if ended else max(len(buffer) - len(self._marker) + 1, begin)
-        return noise(buffer, at) if at else None

@@ -17,7 +17,6 @@ CURRENT_AVERAGE: Final = 4
 MAXIMUM: Final = 6
 INSTANTANEOUS: Final = 7
 TIME_INTEGRAL: Final = 8
-AVERAGE: Final = 24
 TARIFFS_MAX: Final = 63
 
 
