@@ -4,11 +4,14 @@ A request, its schedule and its answer are the decoder's, as pure as decoding: b
 and the time as an argument. `gateway.polling` brings them to the line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from gateway.model import Decoder
+
+Write = Callable[[bytes], None]
+"""Bytes for the line; returns at once."""
 
 
 class Request(NamedTuple):

@@ -9,21 +9,14 @@ may restart the board behind it: it is done where `baudrate = "auto"` asks for i
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
+from gateway.asking import Write
 from gateway.baudrates import BaudrateSearch
 from gateway.ledger import Account
-from gateway.polling import Write
+from gateway.polling import Port
 
 log = logging.getLogger(__name__)
-
-
-class Port(Protocol):
-    """A byte stream: see `gateway.edges.Port`."""
-
-    async def run(
-        self, opened: Callable[[Write], None], receive: Callable[[bytes], None]
-    ) -> NoReturn: ...
 
 
 class Autobaud:

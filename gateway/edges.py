@@ -24,7 +24,7 @@ from gateway.config.sources import Mqtt, Serial
 from gateway.errors import DiskFullError
 from gateway.intake import Connection, Message
 from gateway.model import Batch, DeadLetter, Pin, Sink, Store, Totals
-from gateway.polling import Write
+from gateway.polling import Port
 from gateway.ports import RealPort, make_port
 from gateway.settings import broker_settings, influx_target
 from gateway.sinks.influxdb import InfluxSink
@@ -102,15 +102,6 @@ class OpenStore(NamedTuple):
     worker: Worker
     """All blocking calls of the store go through it."""
     sessions: Sessions
-
-
-class Port(Protocol):
-    """A byte stream; each `run` opens it anew, and raises when it ends."""
-
-    async def run(
-        self, opened: Callable[[Write], None], receive: Callable[[bytes], None]
-    ) -> NoReturn:
-        """Hand a way to write to `opened`, then every chunk to `receive`."""
 
 
 class Broker(Protocol):

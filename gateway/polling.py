@@ -12,9 +12,9 @@ the others little.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
-from gateway.asking import Asker, Poll, Request
+from gateway.asking import Asker, Poll, Request, Write
 from gateway.ledger import Account
 
 GAP_CHARACTERS: Final = 3.5
@@ -30,8 +30,14 @@ QUIET_S: Final = 0.1
 QUIET_CHARACTERS: Final = 20
 """No answer pauses for so long; drivers and adapters hold characters back for 20 ms."""
 
-Write = Callable[[bytes], None]
-"""Bytes for the line; returns at once."""
+
+class Port(Protocol):
+    """A byte stream; each `run` opens it anew, and raises when it ends."""
+
+    async def run(
+        self, opened: Callable[[Write], None], receive: Callable[[bytes], None]
+    ) -> NoReturn:
+        """Hand a way to write to `opened`, then every chunk to `receive`."""
 
 
 class Poller:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from gateway.admission import WhenFull
-from gateway.asking import Asker
+from gateway.asking import Asker, Write
 from gateway.autobaud import Autobaud
 from gateway.baudrates import BaudrateSearch
 from gateway.catalogue import Catalogue
@@ -20,14 +20,14 @@ from gateway.config.sources import FieldRule as FieldSettings
 from gateway.config.sources import Mqtt, Serial
 from gateway.config.sources import Subscription as SubscriptionSettings
 from gateway.decoders import decoders, set_up
-from gateway.edges import Edges, Port
+from gateway.edges import Edges
 from gateway.errors import ConfigError
 from gateway.intake import MqttIntake, StreamIntake, Subscription
 from gateway.ledger import Account, Ledger
 from gateway.model import Device
 from gateway.normalize import FieldRule, Normalizer
 from gateway.pipeline import Pipeline
-from gateway.polling import Poller, Write
+from gateway.polling import Poller, Port
 from gateway.ports import at_rates, character_s
 from gateway.series import SeriesRegistry
 from gateway.topics import Router, TopicPattern

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from gateway.asking import Poll, Request
+from gateway.asking import Poll, Request, Write
 from gateway.backoff import Backoff
 from gateway.baudrates import DOUBT_S, LISTEN_S, REQUESTS
 from gateway.config import Config
@@ -19,7 +19,6 @@ from gateway.errors import TransportError
 from gateway.framing.delimited import Lines
 from gateway.intake import supervise
 from gateway.model import Decoded, Device, Frame, Malformed, Reading, Reason, Verdict
-from gateway.polling import Write
 from gateway.series import SeriesRegistry
 from gateway.sources import Parts, Source, serial_source
 from simulators import virtual_time

@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import pytest
 
+from gateway.asking import Write
 from gateway.config.sources import Mqtt
 from gateway.errors import TransportError
-from gateway.polling import Write
 from gateway.settings import broker_settings
 from gateway.sources import _ask
 from gateway.transports.mqtt import Subscription

@@ -7,10 +7,9 @@ raises ends the stream too: a callback could only log it.
 import asyncio
 from collections.abc import Callable
 
+from gateway.asking import Write
 from gateway.errors import TransportError
 
-Write = Callable[[bytes], None]
-"""Bytes for the other side; returns at once."""
 Opened = Callable[[Write], None]
 Receive = Callable[[bytes], None]
 

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import NoReturn
 
+from gateway.asking import Write
 from gateway.errors import TransportError
-from gateway.polling import Write
 from simulators import faults
 from tests.simulation.book import Book, Reading
 from tests.simulation.process import Process

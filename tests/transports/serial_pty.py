@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import pytest
 
-from gateway.edges import Port
 from gateway.errors import TransportError
+from gateway.polling import Port
 from gateway.transports.serial import PortSettings, SerialTransport
 
 PATIENCE_S = 10.0
