@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.integration.influxd import Influxd
 from tests.integration.mosquitto import running
 from tests.integration.rig import DATABASE, GatewayProcess
-from tests.load import table
+from tests.load import pseudo_terminal, table
 
 IMPORTS = (
     "aiohttp.web, aiomqtt, click, influxdb_client.client.influxdb_client_async, orjson,"
@@ -89,11 +89,7 @@ def _running_ns(pid: int) -> int:
 
 def _port(stack: ExitStack, name: str) -> tuple[Callable[[bytes], int], str]:
     """A pseudo-terminal: how to speak on it, and its configuration."""
-    master, slave = os.openpty()
-    path = os.ttyname(slave)
-    os.close(slave)
-    stack.callback(os.close, master)
-    os.set_blocking(master, False)
+    master, path = pseudo_terminal(stack)
     entry = f'[[serial]]\nname = "{name}"\nport = "{path}"\ndecoder = "text"\n'
     return lambda data: os.write(master, data), entry
 

@@ -8,7 +8,6 @@ too, and more than a driver's buffer (4 KiB) of it counts as a loss.
 
 import os
 import time
-import tty
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from simulators.devices.text import Form, Style, TextDevice
 from simulators.world import Climate, World
 from tests.integration.influxd import Influxd
 from tests.integration.rig import DATABASE, GatewayProcess, LatencyMark, at_rest
-from tests.load import table
+from tests.load import pseudo_terminal, table
 
 BITS_PER_BYTE = 10
 DRIVER_BUFFER = 4_096
@@ -150,7 +149,7 @@ def _speakers(stack: ExitStack, seconds: float, ports: int, baudrate: int) -> li
     for number in range(ports):
         product = PRODUCTS[number % len(PRODUCTS)]
         name = f"{product.decoder}-{number}"
-        master, path = _pseudo_terminal(stack)
+        master, path = pseudo_terminal(stack)
         speed = baudrate or product.speed
         speakers.append(Speaker(name, product, recitals[product], speed, master, path))
     return speakers
@@ -176,17 +175,6 @@ def _device(product: Product, measure: Callable[[str, float], float]) -> Device:
         return make_device(product.decoder, "here", measure, product.variant)
     senses = Senses(measure, tuple(Quantity(q, q) for q in ("temperature", "humidity", "pressure")))
     return TextDevice("here", senses, Style(Form(product.variant)))
-
-
-def _pseudo_terminal(stack: ExitStack) -> tuple[int, str]:
-    """The device's end, and the path of the gateway's."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    path = os.ttyname(slave)
-    os.close(slave)
-    os.set_blocking(master, False)
-    stack.callback(os.close, master)
-    return master, path
 
 
 def _recite(speakers: Sequence[Speaker]) -> None:

@@ -46,17 +46,17 @@ COILS = device(
     {"name": "c9", "register": 9, "table": "coil"},
 )
 
+MIXED_READING = Reading(
+    {"temperature": -10.0, "power": 100.0, "alarm": True},
+    {"temperature": "degC", "power": "W"},
+    "d",
+    "climate",
+)
+
 VECTORS = [
     Vector(
         framed("11 03 08 FF9C 0000 42C8 0008"),
-        [
-            Reading(
-                {"temperature": -10.0, "power": 100.0, "alarm": True},
-                {"temperature": "degC", "power": "W"},
-                "d",
-                "climate",
-            )
-        ],
+        [MIXED_READING],
         MIXED,
         checksummed=True,
     ),

@@ -3,19 +3,12 @@
 from gateway.conformance import Vector
 from gateway.model import Reading
 from tests.specimens import Specimen
-from tests.specimens.modbus import COILS, MIXED
+from tests.specimens.modbus import COILS, MIXED, MIXED_READING
 
 VECTORS = [
     Vector(
         bytes.fromhex("0001 0000 000B 11 03 08 FF9C 0000 42C8 0008"),
-        [
-            Reading(
-                {"temperature": -10.0, "power": 100.0, "alarm": True},
-                {"temperature": "degC", "power": "W"},
-                "d",
-                "climate",
-            )
-        ],
+        [MIXED_READING],
         MIXED,
     ),
     Vector(
